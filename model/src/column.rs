@@ -1,0 +1,42 @@
+//! A series as columns: what reads return and queries compute with.
+
+use crate::time::Timestamp;
+
+/// Buckets of one method and one granularity, ascending; both vectors have the same length.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Column {
+    /// Where each bucket starts.
+    pub starts: Vec<Timestamp>,
+    /// Its value.
+    pub values: Vec<f64>,
+}
+
+impl Column {
+    /// How many buckets.
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// Appends a bucket.
+    pub fn push(&mut self, start: Timestamp, value: f64) {
+        self.starts.push(start);
+        self.values.push(value);
+    }
+
+    /// Start and value of each bucket.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Timestamp, f64)> + '_ {
+        self.starts.iter().copied().zip(self.values.iter().copied())
+    }
+}
+
+impl FromIterator<(Timestamp, f64)> for Column {
+    fn from_iter<I: IntoIterator<Item = (Timestamp, f64)>>(buckets: I) -> Self {
+        let (starts, values) = buckets.into_iter().unzip();
+        Column { starts, values }
+    }
+}

@@ -1,0 +1,139 @@
+//! The ground under the stores: an ordered key-value engine with families, atomic batches and one log.
+//!
+//! The layouts of `Backlog`, `Aggregates` and `Index` are written once, over this trait; an engine
+//! (memory, RocksDB) brings only the bytes. A back end that is no ordered key-value engine (SQL, an
+//! object store) implements the three traits instead.
+
+use std::ops::ControlFlow;
+
+use crate::error::Result;
+
+/// A keyspace with tuning of its own. Batches are atomic across families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Family {
+    /// Format version, seed, partitions, low-water marks.
+    Meta,
+    /// Measures not yet checkpointed, by partition and sequence number.
+    Backlog,
+    /// The live state of each series as of its last checkpoint.
+    Window,
+    /// Buckets.
+    Rows,
+    /// Documents of the index, by key.
+    Index,
+    /// Secondary keys of the index: empty values, prefix scans.
+    IndexBy,
+}
+
+impl Family {
+    /// Every family, in the order of the enum.
+    pub const ALL: [Family; 6] =
+        [Family::Meta, Family::Backlog, Family::Window, Family::Rows, Family::Index, Family::IndexBy];
+
+    /// Its name on disk.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Family::Meta => "meta",
+            Family::Backlog => "backlog",
+            Family::Window => "window",
+            Family::Rows => "rows",
+            Family::Index => "index",
+            Family::IndexBy => "index_by",
+        }
+    }
+}
+
+/// One change of a [`Batch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Key, value.
+    Put(Vec<u8>, Vec<u8>),
+    /// Key.
+    Delete(Vec<u8>),
+    /// First key, first key after.
+    DeleteRange(Vec<u8>, Vec<u8>),
+}
+
+/// Changes that happen together or not at all, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// What changes, and where.
+    pub changes: Vec<(Family, Change)>,
+}
+
+impl Batch {
+    /// Sets a key.
+    pub fn put(&mut self, family: Family, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.changes.push((family, Change::Put(key.into(), value.into())));
+    }
+
+    /// Takes a key away, if it is there.
+    pub fn delete(&mut self, family: Family, key: impl Into<Vec<u8>>) {
+        self.changes.push((family, Change::Delete(key.into())));
+    }
+
+    /// Takes away all keys in `[from, to)`.
+    pub fn delete_range(&mut self, family: Family, from: impl Into<Vec<u8>>, to: impl Into<Vec<u8>>) {
+        self.changes.push((family, Change::DeleteRange(from.into(), to.into())));
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+/// What a write does while the engine catches up with itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenStalled {
+    /// Waits.
+    Wait,
+    /// Returns [`Error::Busy`](crate::Error::Busy) at once.
+    Fail,
+}
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Ascending keys.
+    Forward,
+    /// Descending keys.
+    Backward,
+}
+
+/// Called with each key and value of a scan; breaking ends it.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// An ordered key-value engine.
+pub trait Kv: Send + Sync + 'static {
+    /// The value of a key.
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// Visits the keys in `[from, to)`; an empty `to` means no upper bound. A scan sees one moment.
+    fn scan(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        way: Direction,
+        visit: &mut Visit<'_>,
+    ) -> Result<()>;
+
+    /// Applies a batch. On return it survives the death of the process, not of the machine.
+    fn write(&self, batch: Batch, when_stalled: WhenStalled) -> Result<()>;
+
+    /// On return everything written before the call survives the death of the machine.
+    fn sync(&self) -> Result<()>;
+}
+
+/// The first key after all keys that start with `prefix`; empty if there is none.
+pub fn prefix_end(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return end;
+        }
+    }
+    end
+}
