@@ -1,9 +1,21 @@
 //! What Orzo keeps: the backlog, the aggregates and the index, as three blocking traits, and their
 //! layout over an ordered key-value engine.
 
+pub mod aggregates;
+pub mod backlog;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 pub mod error;
+pub mod identity;
+pub mod index;
+pub mod keys;
 pub mod kv;
 pub mod memory;
 
+pub use aggregates::{Aggregates, KvAggregates, MetricRuns, RowQuery};
+pub use backlog::{Backlog, Blob, KvBacklog, Position};
 pub use error::{Error, Result};
+pub use identity::Identity;
+pub use index::Index;
+pub use keys::Seq;
 pub use kv::{Batch, Direction, Family, Kv, WhenStalled};

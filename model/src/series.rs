@@ -1,0 +1,343 @@
+//! A live series: what it keeps between checkpoints, and the rows that follow from it.
+//!
+//! A *sampled* series keeps raw measures, an *event* series one summary per open bucket. Rows of sampled
+//! series are evaluated lazily, at checkpoint and at query. Policies with rates are the exception: a rate
+//! across a hole depends on the batches in which measures came, so their rows are computed at each batch,
+//! by the reference's own rule (contract, `timeseries.md` 7.1), and kept as `fresh`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::codec::{Corrupt, Reader, put_varint, seal, unseal};
+use crate::column::Column;
+use crate::method::Method;
+use crate::open_buckets::OpenBuckets;
+use crate::policy::ArchivePolicy;
+use crate::rollup::rollup;
+use crate::run::Run;
+use crate::summary::Summary;
+use crate::time::{Granularity, Measure, SECOND, Timestamp};
+use crate::window::{Accepted, Window};
+
+const VERSION: u8 = 1;
+
+/// Events this much older than the newest of their series still find their buckets open.
+pub const EVENT_GRACE_NS: u64 = 60 * SECOND;
+
+/// What the values of a series are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeriesKind {
+    /// A signal read at instants: equal timestamps replace each other.
+    Sampled,
+    /// Things that happened: every one counts.
+    Event,
+}
+
+/// The live state of one metric.
+#[derive(Clone, Debug)]
+pub struct Series {
+    kind: SeriesKind,
+    policy: Arc<ArchivePolicy>,
+    /// Number of the last batch that went in, so that a replay puts nothing in twice.
+    seq: u64,
+    /// Raw measures; of an event series whose policy has rates, the sums of its batches.
+    window: Window,
+    /// Of an event series.
+    open: OpenBuckets,
+    /// Rows computed at each batch because the policy has rates.
+    fresh: Fresh,
+    /// The oldest measure or event not yet taken by a checkpoint.
+    dirty_from: Option<Timestamp>,
+    /// The same, of a checkpoint under way.
+    inflight: Option<Inflight>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Inflight {
+    from: Timestamp,
+    fresh: Fresh,
+}
+
+impl Series {
+    /// A series that has seen nothing.
+    pub fn new(kind: SeriesKind, policy: Arc<ArchivePolicy>) -> Self {
+        let open = OpenBuckets::new(policy.items.iter().map(|item| item.granularity));
+        Series {
+            kind,
+            policy,
+            seq: 0,
+            window: Window::default(),
+            open,
+            fresh: Fresh::default(),
+            dirty_from: None,
+            inflight: None,
+        }
+    }
+
+    /// What its values are.
+    pub fn kind(&self) -> SeriesKind {
+        self.kind
+    }
+
+    /// Its policy.
+    pub fn policy(&self) -> &Arc<ArchivePolicy> {
+        &self.policy
+    }
+
+    /// Applies a changed policy from the next batch on. Granularities and methods cannot change.
+    pub fn set_policy(&mut self, policy: Arc<ArchivePolicy>) {
+        self.policy = policy;
+    }
+
+    /// Number of the last batch that went in.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Its raw measures.
+    pub fn raw(&self) -> &[Measure] {
+        self.window.points()
+    }
+
+    /// Whether it holds something that no checkpoint took.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty_from.is_some()
+    }
+
+    /// Puts in a batch of measures; see [`Window::insert`]. Into an event series each goes as an event.
+    pub fn insert(&mut self, seq: u64, batch: &mut Vec<Measure>) -> Accepted {
+        self.seq = seq;
+        match self.kind {
+            SeriesKind::Sampled => self.insert_sampled(batch),
+            SeriesKind::Event => self.insert_as_events(batch),
+        }
+    }
+
+    fn insert_sampled(&mut self, batch: &mut Vec<Measure>) -> Accepted {
+        // The reference recomputes from here, refused measures included.
+        let oldest = batch.iter().map(|measure| measure.at).min();
+        let accepted = self.window.insert(batch, &self.policy);
+        if let Some(earliest) = accepted.earliest {
+            self.touch(earliest);
+            self.refresh(oldest.unwrap_or(earliest));
+        }
+        accepted
+    }
+
+    fn insert_as_events(&mut self, batch: &mut Vec<Measure>) -> Accepted {
+        batch.sort_by_key(|measure| measure.at);
+        let spread = self.policy.methods.needs_values();
+        let event = |measure: &Measure| {
+            Summary::of(measure.at, measure.value, 1.0, crate::summary::Weighing::Event, spread)
+        };
+        let events: Vec<Summary> = batch.iter().map(event).collect();
+        let refused = self.add(self.seq, &events);
+        Accepted { refused, earliest: self.dirty_from.filter(|_| refused < events.len()) }
+    }
+
+    /// Merges summaries of events into the buckets in which they began; says how many were too old.
+    pub fn add(&mut self, seq: u64, events: &[Summary]) -> usize {
+        self.seq = seq;
+        let threshold = self.open.newest().saturating_sub(EVENT_GRACE_NS);
+        let mut sums = Vec::new();
+        let mut refused = 0;
+        for event in events {
+            if event.at() < threshold {
+                refused += 1;
+                continue;
+            }
+            self.open.add(event);
+            self.touch(event.at());
+            sums.push(Measure { at: event.until(), value: event.sum() });
+        }
+        if self.policy.methods.has_rate() && !sums.is_empty() {
+            let oldest = sums.iter().map(|sum| sum.at).min().unwrap_or_default();
+            self.window.insert(&mut sums, &self.policy);
+            self.refresh(oldest);
+        }
+        refused
+    }
+
+    fn touch(&mut self, at: Timestamp) {
+        self.dirty_from = Some(self.dirty_from.map_or(at, |from| from.min(at)));
+    }
+
+    /// If the policy has rates: computes rows now, from the first bucket this batch can have changed.
+    fn refresh(&mut self, batch_oldest: Timestamp) {
+        if !self.policy.methods.has_rate() {
+            return;
+        }
+        let from = self.window.points().first().map_or(batch_oldest, |point| point.at.max(batch_oldest));
+        let methods = match self.kind {
+            SeriesKind::Sampled => self.policy.methods,
+            SeriesKind::Event => self.policy.methods.only(true),
+        };
+        for item in &self.policy.items {
+            self.fresh.merge(&rollup(self.window.points(), item.granularity, &methods, from));
+        }
+        self.window.truncate(&self.policy, None);
+    }
+
+    /// Buckets of one method that the store may not have yet: dirty or in flight. They overlay what the
+    /// store says.
+    pub fn column(&self, width: Granularity, method: Method) -> Column {
+        let Some(from) = self.unstored_from() else { return Column::default() };
+        match (self.kind, self.policy.methods.has_rate()) {
+            (SeriesKind::Event, _) if !method.is_rate() => self.open.column(width, method, from),
+            (SeriesKind::Sampled, false) => {
+                rollup(self.window.points(), width, &[method].into_iter().collect(), from).column(method)
+            }
+            _ => self.fresh_column(width, method),
+        }
+    }
+
+    fn unstored_from(&self) -> Option<Timestamp> {
+        let inflight = self.inflight.as_ref().map(|inflight| inflight.from);
+        [self.dirty_from, inflight].into_iter().flatten().min()
+    }
+
+    fn fresh_column(&self, width: Granularity, method: Method) -> Column {
+        let mut column = BTreeMap::new();
+        let inflight = self.inflight.as_ref().map(|inflight| &inflight.fresh);
+        for fresh in inflight.into_iter().chain([&self.fresh]) {
+            column.extend(fresh.column(width, method));
+        }
+        column.into_iter().collect()
+    }
+
+    /// Takes everything dirty for a checkpoint; the series goes on. `None` if nothing is dirty.
+    pub fn begin_checkpoint(&mut self) -> Option<Checkpoint> {
+        assert!(self.inflight.is_none(), "one checkpoint of a series at a time");
+        let from = self.dirty_from.take()?;
+        let fresh = std::mem::take(&mut self.fresh);
+        self.inflight = Some(Inflight { from, fresh: fresh.clone() });
+        let state = Series { fresh, inflight: None, ..self.clone() };
+        Some(Checkpoint { state, from })
+    }
+
+    /// The checkpoint is stored: lets go of what only it needed.
+    pub fn end_checkpoint(&mut self) {
+        self.inflight = None;
+        self.window.truncate(&self.policy, self.dirty_from);
+        self.open.truncate(EVENT_GRACE_NS, self.dirty_from);
+    }
+
+    /// The checkpoint failed: everything it took is dirty again.
+    pub fn abort_checkpoint(&mut self) {
+        let Some(inflight) = self.inflight.take() else { return };
+        self.touch(inflight.from);
+        let newer = std::mem::replace(&mut self.fresh, inflight.fresh);
+        self.fresh.0.extend(newer.0);
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = vec![VERSION, u8::from(self.kind == SeriesKind::Event)];
+        put_varint(&mut out, self.seq);
+        self.window.encode(&mut out);
+        self.open.encode(&mut out);
+        seal(&mut out);
+        out
+    }
+
+    /// Reads a stored window.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if the checksum or the layout does not hold.
+    pub fn decode(bytes: &[u8], policy: Arc<ArchivePolicy>) -> Result<Self, Corrupt> {
+        let mut reader = Reader::new(unseal(bytes)?);
+        if reader.byte()? != VERSION {
+            return Err(Corrupt);
+        }
+        let kind = match reader.byte()? {
+            0 => SeriesKind::Sampled,
+            1 => SeriesKind::Event,
+            _ => return Err(Corrupt),
+        };
+        let seq = reader.varint()?;
+        let window = Window::decode(&mut reader)?;
+        let open = OpenBuckets::decode(&mut reader)?;
+        Ok(Series { seq, window, open, ..Series::new(kind, policy) })
+    }
+}
+
+/// What one checkpoint of one series stores: first the rows, then the window.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    state: Series,
+    from: Timestamp,
+}
+
+impl Checkpoint {
+    /// Number of the last batch in it.
+    pub fn seq(&self) -> u64 {
+        self.state.seq
+    }
+
+    /// Every bucket that may have changed, by granularity; no run is empty.
+    pub fn runs(&self) -> Vec<Run> {
+        let widths = self.state.policy.items.iter().map(|item| item.granularity);
+        widths.flat_map(|width| self.runs_of(width)).filter(|run| !run.is_empty()).collect()
+    }
+
+    fn runs_of(&self, width: Granularity) -> Vec<Run> {
+        let Series { kind, policy, window, open, fresh, .. } = &self.state;
+        match (kind, policy.methods.has_rate()) {
+            (SeriesKind::Sampled, false) => vec![rollup(window.points(), width, &policy.methods, self.from)],
+            (SeriesKind::Sampled, true) => vec![fresh.run(width, policy.methods.iter())],
+            (SeriesKind::Event, _) => {
+                // Rates come from sums, the rest from summaries; a bucket is whole only with both.
+                let mut run = open.run(width, policy.methods.only(false).iter(), self.from);
+                fresh.extend_run(&mut run, policy.methods.only(true).iter());
+                vec![run]
+            }
+        }
+    }
+
+    /// The newest bucket of each granularity it writes; retention counts back from there.
+    pub fn window(mut self) -> Vec<u8> {
+        self.state.window.truncate(&self.state.policy, None);
+        self.state.open.truncate(EVENT_GRACE_NS, None);
+        self.state.encode()
+    }
+}
+
+/// Rows computed ahead of the checkpoint, by granularity and start.
+#[derive(Clone, Debug, Default)]
+struct Fresh(BTreeMap<(Granularity, Timestamp), BTreeMap<Method, f64>>);
+
+impl Fresh {
+    /// Recomputed values replace; what is not recomputed stays.
+    fn merge(&mut self, run: &Run) {
+        for (bucket, start) in run.starts().iter().enumerate() {
+            let row = self.0.entry((run.width(), *start)).or_default();
+            row.extend(run.columns().filter_map(|(method, values)| Some((method, values.get(bucket)?))));
+        }
+    }
+
+    fn rows(&self, width: Granularity) -> impl Iterator<Item = (Timestamp, &BTreeMap<Method, f64>)> {
+        let range = (width, Timestamp::EPOCH)..=(width, Timestamp::MAX);
+        self.0.range(range).map(|((_, start), row)| (*start, row))
+    }
+
+    fn column(&self, width: Granularity, method: Method) -> impl Iterator<Item = (Timestamp, f64)> {
+        self.rows(width).filter_map(move |(start, row)| Some((start, *row.get(&method)?)))
+    }
+
+    fn run(&self, width: Granularity, methods: impl Iterator<Item = Method>) -> Run {
+        let mut run = Run::new(width, methods);
+        for (start, row) in self.rows(width) {
+            run.open_bucket(start);
+            run.columns_mut().for_each(|(method, values)| values.push(row.get(&method).copied()));
+        }
+        run
+    }
+
+    fn extend_run(&self, run: &mut Run, methods: impl Iterator<Item = Method>) {
+        let width = run.width();
+        for method in methods {
+            let starts: Vec<Timestamp> = run.starts().to_vec();
+            let row = |start: &Timestamp| self.0.get(&(width, *start));
+            run.add_column(method, starts.iter().map(|start| row(start)?.get(&method).copied()));
+        }
+    }
+}

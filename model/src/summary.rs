@@ -1,0 +1,345 @@
+//! What events add up to: the mergeable summary of any set of weighted events.
+//!
+//! An event (statsd counter increment, timer, histogram or distribution value) always counts, even when
+//! two share an arrival time. Formulas: contract, `ingest.md` 4.
+
+use crate::codec::{Corrupt, Reader, put_f64, put_varint};
+use crate::method::Formula;
+use crate::rollup::nan_max;
+use crate::sketch::Sketch;
+use crate::time::Timestamp;
+
+/// Values kept one by one in a summary; beyond it a sketch takes over. 16 bytes each.
+pub const EXACT_VALUES_MAX: usize = 512;
+
+/// The values themselves, if a policy asks for the median or a percentile.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Spread {
+    /// Nobody asks.
+    None,
+    /// Value and weight, in order of arrival; at most [`EXACT_VALUES_MAX`].
+    Exact(Vec<(f64, f64)>),
+    /// More than that came.
+    Sketch(Box<Sketch>),
+}
+
+/// The summary of at least one event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    count: f64,
+    sum: f64,
+    /// Weighted mean and sum of squared deviations from it (West, 1979), for `std`.
+    mean: f64,
+    squares: f64,
+    weight: f64,
+    min: f64,
+    max: f64,
+    first: (Timestamp, f64),
+    last: (Timestamp, f64),
+    spread: Spread,
+}
+
+/// How the weight 1 / sample rate counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weighing {
+    /// Counters: an increment counts once, its value is scaled up.
+    Value,
+    /// Timers, histograms, distributions: the event counts `weight` times.
+    Event,
+}
+
+impl Summary {
+    /// The summary of one event. `spread`: whether values will be asked for.
+    #[inline]
+    pub fn of(at: Timestamp, value: f64, weight: f64, weighing: Weighing, spread: bool) -> Self {
+        let count = if weighing == Weighing::Event { weight } else { 1.0 };
+        Summary {
+            count,
+            sum: value * weight,
+            mean: value,
+            squares: 0.0,
+            weight: count,
+            min: value,
+            max: value,
+            first: (at, value),
+            last: (at, value),
+            spread: if spread { Spread::Exact(vec![(value, count)]) } else { Spread::None },
+        }
+    }
+
+    /// Adds one more event, arrived after all others.
+    #[inline]
+    pub fn add(&mut self, at: Timestamp, value: f64, weight: f64, weighing: Weighing) {
+        let count = if weighing == Weighing::Event { weight } else { 1.0 };
+        self.count += count;
+        self.sum += value * weight;
+        self.weight += count;
+        let delta = value - self.mean;
+        self.mean += delta * (count / self.weight);
+        self.squares += count * delta * (value - self.mean);
+        self.min = self.min.min(value);
+        self.max = nan_max(self.max, value);
+        self.last = (at, value);
+        self.spread.add(value, count);
+    }
+
+    /// Adds all of another. Of equal times the other one counts as the later.
+    pub fn merge(&mut self, other: &Summary) {
+        let total = self.weight + other.weight;
+        let delta = other.mean - self.mean;
+        self.squares += other.squares + delta * delta * (self.weight * other.weight / total);
+        self.mean += delta * (other.weight / total);
+        self.weight = total;
+        self.count += other.count;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = nan_max(self.max, other.max);
+        if other.first.0 < self.first.0 {
+            self.first = other.first;
+        }
+        if other.last.0 >= self.last.0 {
+            self.last = other.last;
+        }
+        self.spread.merge(&other.spread);
+    }
+
+    /// When its first event arrived.
+    pub fn at(&self) -> Timestamp {
+        self.first.0
+    }
+
+    /// When its last event arrived.
+    pub fn until(&self) -> Timestamp {
+        self.last.0
+    }
+
+    /// Sum of the weighted values.
+    pub fn sum(&self) -> f64 {
+        self.sum
+    }
+
+    /// One method; `None` where it yields no value.
+    pub fn evaluate(&self, formula: Formula) -> Option<f64> {
+        Some(match formula {
+            Formula::Count => self.count,
+            Formula::Sum => self.sum,
+            Formula::Mean => self.sum / self.count,
+            Formula::Min => self.min,
+            Formula::Max => self.max,
+            Formula::First => self.first.1,
+            Formula::Last => self.last.1,
+            Formula::Std if self.weight > 1.0 => (self.squares.max(0.0) / (self.weight - 1.0)).sqrt(),
+            Formula::Std => return None,
+            Formula::Median => return self.spread.percentile(50.0),
+            Formula::Percentile(percent) => return self.spread.percentile(f64::from(percent)),
+        })
+    }
+
+    /// Appends the stored form; see `docs/format/backlog.md`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.first.0.ns());
+        put_varint(out, self.last.0.ns().saturating_sub(self.first.0.ns()));
+        let numbers = [self.count, self.sum, self.mean, self.squares, self.weight, self.min, self.max];
+        numbers.iter().chain([&self.first.1, &self.last.1]).for_each(|number| put_f64(out, *number));
+        self.spread.encode(out);
+    }
+
+    /// Reads what [`Summary::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if it does not decode.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
+        let first_ns = reader.varint()?;
+        let last_ns = first_ns.checked_add(reader.varint()?).ok_or(Corrupt)?;
+        let at = |ns| Timestamp::from_ns(ns).ok_or(Corrupt);
+        Ok(Summary {
+            count: reader.f64()?,
+            sum: reader.f64()?,
+            mean: reader.f64()?,
+            squares: reader.f64()?,
+            weight: reader.f64()?,
+            min: reader.f64()?,
+            max: reader.f64()?,
+            first: (at(first_ns)?, reader.f64()?),
+            last: (at(last_ns)?, reader.f64()?),
+            spread: Spread::decode(reader)?,
+        })
+    }
+}
+
+impl Spread {
+    fn add(&mut self, value: f64, weight: f64) {
+        match self {
+            Spread::None => {}
+            Spread::Exact(values) if values.len() < EXACT_VALUES_MAX => values.push((value, weight)),
+            Spread::Exact(_) => {
+                let mut sketch = self.sketch();
+                sketch.add(value, weight);
+                *self = Spread::Sketch(Box::new(sketch));
+            }
+            Spread::Sketch(sketch) => sketch.add(value, weight),
+        }
+    }
+
+    fn merge(&mut self, other: &Spread) {
+        match (&mut *self, other) {
+            (_, Spread::None) => {}
+            (Spread::None, other) => *self = other.clone(),
+            (Spread::Exact(mine), Spread::Exact(theirs)) if mine.len() + theirs.len() <= EXACT_VALUES_MAX => {
+                mine.extend_from_slice(theirs);
+            }
+            (Spread::Sketch(mine), theirs) => mine.merge(&theirs.sketch()),
+            (Spread::Exact(_), theirs) => {
+                let mut sketch = self.sketch();
+                sketch.merge(&theirs.sketch());
+                *self = Spread::Sketch(Box::new(sketch));
+            }
+        }
+    }
+
+    fn sketch(&self) -> Sketch {
+        match self {
+            Spread::None => Sketch::default(),
+            Spread::Sketch(sketch) => (**sketch).clone(),
+            Spread::Exact(values) => {
+                let mut sketch = Sketch::default();
+                values.iter().for_each(|(value, weight)| sketch.add(*value, *weight));
+                sketch
+            }
+        }
+    }
+
+    fn percentile(&self, percent: f64) -> Option<f64> {
+        match self {
+            Spread::None => None,
+            Spread::Exact(values) => exact_percentile(values, percent),
+            Spread::Sketch(sketch) => sketch.at_rank((sketch.weight() - 1.0) * (percent / 100.0)),
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Spread::None => out.push(0),
+            Spread::Exact(values) => {
+                out.push(1);
+                put_varint(out, values.len() as u64);
+                for (value, weight) in values {
+                    put_f64(out, *value);
+                    put_f64(out, *weight);
+                }
+            }
+            Spread::Sketch(sketch) => {
+                out.push(2);
+                sketch.encode(out);
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
+        match reader.byte()? {
+            0 => Ok(Spread::None),
+            1 => {
+                let count = reader.count(16)?;
+                let values = (0..count).map(|_| Ok((reader.f64()?, reader.f64()?)));
+                Ok(Spread::Exact(values.collect::<Result<_, Corrupt>>()?))
+            }
+            2 => Ok(Spread::Sketch(Box::new(Sketch::decode(reader)?))),
+            _ => Err(Corrupt),
+        }
+    }
+}
+
+/// As if each value stood there `round(weight)` times, at least once.
+fn exact_percentile(values: &[(f64, f64)], percent: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let times = |weight: f64| weight.round().max(1.0);
+    let total: f64 = sorted.iter().map(|(_, weight)| times(*weight)).sum();
+    let rank = (total - 1.0) * (percent / 100.0);
+    let at = |rank: f64| {
+        let mut below = 0.0;
+        let found = sorted.iter().find(|(_, weight)| {
+            below += times(*weight);
+            rank < below
+        });
+        found.or(sorted.last()).map(|(value, _)| *value)
+    };
+    let (low, high) = (rank.floor(), rank.ceil());
+    if low == high {
+        return at(low);
+    }
+    Some(at(low)? * (high - rank) + at(high)? * (rank - low))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::method::Method;
+    use crate::rollup;
+    use proptest::prelude::*;
+
+    fn at(index: usize) -> Timestamp {
+        Timestamp::from_ns(index as u64).unwrap()
+    }
+
+    fn summary(values: &[f64], from: usize) -> Summary {
+        let mut all = Summary::of(at(from), values[0], 1.0, Weighing::Event, true);
+        for (index, value) in values.iter().enumerate().skip(1) {
+            all.add(at(from + index), *value, 1.0, Weighing::Event);
+        }
+        all
+    }
+
+    proptest! {
+        /// The twin: the plain formulas over all values.
+        #[test]
+        fn split_anywhere_it_equals_the_plain_formulas(
+            values in proptest::collection::vec(-1e6f64..1e6, 2..100), split: usize,
+        ) {
+            let split = 1 + split % (values.len() - 1);
+            let mut left = summary(&values[..split], 0);
+            left.merge(&summary(&values[split..], split));
+            let mut out = Vec::new();
+            left.encode(&mut out);
+            let left = Summary::decode(&mut Reader::new(&out)).unwrap();
+            let mut sorted = values.clone();
+            rollup::sort_values(&mut sorted);
+            for method in Method::all().filter(|method| !method.is_rate()) {
+                let exact = rollup::evaluate(method.formula(), &values, &sorted).unwrap();
+                let got = left.evaluate(method.formula()).unwrap();
+                prop_assert!((got - exact).abs() <= 1e-9 * exact.abs().max(1.0), "{method}: {got}, {exact}");
+            }
+        }
+
+        #[test]
+        fn garbage_is_an_error_not_a_panic(bytes: Vec<u8>) {
+            let _ = Summary::decode(&mut Reader::new(&bytes));
+        }
+    }
+
+    #[test]
+    fn weights_follow_the_contract() {
+        let mut timer = Summary::of(at(0), 10.0, 10.0, Weighing::Event, true);
+        timer.add(at(1), 20.0, 1.0, Weighing::Event);
+        assert_eq!(timer.evaluate(Formula::Count), Some(11.0));
+        assert_eq!(timer.evaluate(Formula::Sum), Some(120.0));
+        assert_eq!(timer.evaluate(Formula::Median), Some(10.0));
+        assert_eq!(timer.evaluate(Formula::Max), Some(20.0));
+        let mut counter = Summary::of(at(0), 3.0, 10.0, Weighing::Value, false);
+        counter.add(at(1), 1.0, 1.0, Weighing::Value);
+        assert_eq!(counter.evaluate(Formula::Count), Some(2.0));
+        assert_eq!(counter.evaluate(Formula::Sum), Some(31.0));
+        assert_eq!(counter.evaluate(Formula::Median), None);
+    }
+
+    #[test]
+    fn past_the_bound_percentiles_stay_within_one_percent() {
+        let values: Vec<f64> = (1..=EXACT_VALUES_MAX * 4).map(|value| value as f64).collect();
+        let all = summary(&values, 0);
+        assert!(matches!(all.spread, Spread::Sketch(_)));
+        let got = all.evaluate(Formula::Percentile(90)).unwrap();
+        let exact = values.len() as f64 * 0.9;
+        assert!((got - exact).abs() < 0.011 * exact, "{got} for {exact}");
+        assert_eq!(all.evaluate(Formula::Count), Some(values.len() as f64));
+    }
+}

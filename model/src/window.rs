@@ -1,0 +1,207 @@
+//! The raw window of a sampled series: the only place where its raw measures live.
+//!
+//! Everything stored about the series is a pure function of the window (see `rollup`), so late and
+//! repeated measures are right by construction. Acceptance follows the contract, `timeseries.md` 4 and 8.
+
+use crate::codec::{Corrupt, Reader, put_f64, put_varint};
+use crate::policy::ArchivePolicy;
+use crate::time::{Measure, Timestamp};
+
+/// Ascending raw measures with unique timestamps, and the threshold below which they were let go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Window {
+    points: Vec<Measure>,
+    /// Nothing older is accepted: below it raw measures were let go, whatever the policy says today.
+    floor: Timestamp,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// How many measures were older than the window and refused.
+    pub refused: usize,
+    /// The oldest one taken; `None` if none was.
+    pub earliest: Option<Timestamp>,
+}
+
+impl Window {
+    /// The raw measures.
+    pub fn points(&self) -> &[Measure] {
+        &self.points
+    }
+
+    /// The newest raw measure.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.points.last().map(|point| point.at)
+    }
+
+    /// The oldest instant accepted now.
+    pub fn threshold(&self, policy: &ArchivePolicy) -> Timestamp {
+        self.newest().map_or(self.floor, |newest| self.floor.max(policy.first_block(newest)))
+    }
+
+    /// Takes a batch in. The threshold is that of before the batch. On equal timestamps the smallest
+    /// value of the batch wins (a number wins over NaN), and replaces what the window had.
+    pub fn insert(&mut self, batch: &mut Vec<Measure>, policy: &ArchivePolicy) -> Accepted {
+        let threshold = self.threshold(policy);
+        let before = batch.len();
+        batch.retain(|measure| measure.at >= threshold);
+        let refused = before - batch.len();
+        batch.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| order(a.value, b.value)));
+        batch.dedup_by_key(|measure| measure.at);
+        let earliest = batch.first().map(|measure| measure.at);
+        self.merge(batch);
+        Accepted { refused, earliest }
+    }
+
+    fn merge(&mut self, batch: &[Measure]) {
+        let Some(first) = batch.first() else { return };
+        // The usual case: everything is newer than the window.
+        let split = self.points.partition_point(|point| point.at < first.at);
+        let tail = self.points.split_off(split);
+        let mut old = tail.into_iter().peekable();
+        for new in batch {
+            while let Some(point) = old.next_if(|point| point.at < new.at) {
+                self.points.push(point);
+            }
+            old.next_if(|point| point.at == new.at);
+            self.points.push(*new);
+        }
+        self.points.extend(old);
+    }
+
+    /// From where raw measures must be kept: the start of the oldest bucket of any granularity that
+    /// can still change.
+    fn cut(&self, threshold: Timestamp, policy: &ArchivePolicy) -> Timestamp {
+        let starts = policy.items.iter().map(|item| threshold.floor(item.granularity));
+        starts.min().unwrap_or(threshold)
+    }
+
+    /// Lets raw measures go that no future batch can need, and none from the buckets of `keep_from` on,
+    /// whose rows are not stored yet.
+    pub fn truncate(&mut self, policy: &ArchivePolicy, keep_from: Option<Timestamp>) {
+        let threshold = self.threshold(policy);
+        let cut = self.cut(keep_from.map_or(threshold, |keep| keep.min(threshold)), policy);
+        let gone = self.points.drain(..self.points.partition_point(|point| point.at < cut)).count();
+        if gone > 0 {
+            self.floor = threshold;
+        }
+    }
+
+    /// Appends the stored form; see `docs/format/window.md`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.floor.ns());
+        put_measures(out, &self.points);
+    }
+
+    /// Reads what [`Window::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if it does not decode.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
+        let floor = Timestamp::from_ns(reader.varint()?).ok_or(Corrupt)?;
+        let points = read_measures(reader)?;
+        Ok(Window { points, floor })
+    }
+}
+
+/// Ascending by value; NaN after every number.
+fn order(a: f64, b: f64) -> std::cmp::Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// Appends measures in any order of time: a count, then time differences, then values.
+pub fn put_measures(out: &mut Vec<u8>, measures: &[Measure]) {
+    put_varint(out, measures.len() as u64);
+    let mut before = 0i64;
+    for measure in measures {
+        let ns = measure.at.ns() as i64;
+        crate::codec::put_signed(out, ns - before);
+        before = ns;
+    }
+    measures.iter().for_each(|measure| put_f64(out, measure.value));
+}
+
+/// Reads what [`put_measures`] wrote.
+///
+/// # Errors
+/// [`Corrupt`] if it does not decode.
+pub fn read_measures(reader: &mut Reader<'_>) -> Result<Vec<Measure>, Corrupt> {
+    let count = reader.count(9)?;
+    let mut measures = Vec::with_capacity(count);
+    let mut ns = 0i64;
+    for _ in 0..count {
+        ns = ns.checked_add(reader.signed()?).ok_or(Corrupt)?;
+        let at = u64::try_from(ns).ok().and_then(Timestamp::from_ns).ok_or(Corrupt)?;
+        measures.push(Measure { at, value: 0.0 });
+    }
+    for measure in &mut measures {
+        measure.value = reader.f64()?;
+    }
+    Ok(measures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::method::{Method, MethodSet};
+    use crate::policy::Item;
+    use crate::time::{Granularity, SECOND};
+
+    fn policy(back_window: u32) -> ArchivePolicy {
+        let granularity = Granularity::from_ns(60 * SECOND).unwrap();
+        ArchivePolicy {
+            name: "p".into(),
+            back_window,
+            items: vec![Item { granularity, points: None }],
+            methods: MethodSet::from_iter([Method::MEAN]),
+        }
+    }
+
+    fn measures(list: &[(u64, f64)]) -> Vec<Measure> {
+        let at = |seconds: u64| Timestamp::from_ns(seconds * SECOND).unwrap();
+        list.iter().map(|(seconds, value)| Measure { at: at(*seconds), value: *value }).collect()
+    }
+
+    fn values(window: &Window) -> Vec<(u64, f64)> {
+        window.points().iter().map(|point| (point.at.ns() / SECOND, point.value)).collect()
+    }
+
+    #[test]
+    fn batch_beats_window_and_smallest_beats_batch() {
+        let mut window = Window::default();
+        window.insert(&mut measures(&[(10, 9.0), (20, 1.0)]), &policy(0));
+        window.insert(&mut measures(&[(10, 50.0), (10, 20.0), (10, f64::NAN), (5, 3.0)]), &policy(0));
+        assert_eq!(values(&window), [(5, 3.0), (10, 20.0), (20, 1.0)]);
+    }
+
+    #[test]
+    fn the_threshold_is_that_of_before_the_batch() {
+        let mut window = Window::default();
+        window.insert(&mut measures(&[(70, 1.0)]), &policy(0));
+        let taken = window.insert(&mut measures(&[(600, 2.0), (61, 3.0), (59, 4.0)]), &policy(0));
+        assert_eq!(taken.refused, 1);
+        assert_eq!(taken.earliest, Timestamp::from_ns(61 * SECOND));
+        window.truncate(&policy(0), None);
+        assert_eq!(values(&window), [(600, 2.0)]);
+        assert_eq!(window.insert(&mut measures(&[(599, 1.0)]), &policy(0)).refused, 1);
+    }
+
+    #[test]
+    fn a_grown_back_window_does_not_reopen_buckets_without_raw_measures() {
+        let mut window = Window::default();
+        window.insert(&mut measures(&[(0, 1.0), (500, 1.0)]), &policy(0));
+        window.truncate(&policy(0), None);
+        assert_eq!(window.insert(&mut measures(&[(10, 7.0)]), &policy(50)).refused, 1);
+    }
+
+    #[test]
+    fn stored_form_round_trips() {
+        let mut window = Window::default();
+        window.insert(&mut measures(&[(70, 1.5), (3, f64::INFINITY), (71, -0.0)]), &policy(3));
+        window.truncate(&policy(3), None);
+        let mut out = Vec::new();
+        window.encode(&mut out);
+        assert_eq!(Window::decode(&mut Reader::new(&out)), Ok(window));
+    }
+}

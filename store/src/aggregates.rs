@@ -1,0 +1,192 @@
+//! The aggregates: every bucket ever computed, in runs.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use orzo_model::run::{self, RUN_SLOTS_MAX, Run};
+use orzo_model::{Column, Granularity, Method, MetricId, Partitions, Timestamp};
+
+use crate::error::Result;
+use crate::keys::{self, RowKind, Seq};
+use crate::kv::{Batch, Direction, Family, Kv, Visit, WhenStalled, prefix_end};
+
+/// Runs of one metric from one checkpoint.
+#[derive(Clone, Debug)]
+pub struct MetricRuns {
+    /// Whose they are.
+    pub id: MetricId,
+    /// Of the last batch in them: where runs overlap, the higher number wins.
+    pub seq: Seq,
+    /// Not empty; each of another granularity.
+    pub runs: Vec<Run>,
+    /// Before when buckets may go, by granularity.
+    pub horizons: Vec<(Granularity, Timestamp)>,
+}
+
+/// One method of one granularity of one metric, from `start` to before `stop`.
+#[derive(Clone, Copy, Debug)]
+pub struct RowQuery {
+    /// Whose.
+    pub id: MetricId,
+    /// Width of the buckets.
+    pub width: Granularity,
+    /// Which column.
+    pub method: Method,
+    /// Inclusive.
+    pub start: Timestamp,
+    /// Exclusive; `None`: to the newest.
+    pub stop: Option<Timestamp>,
+}
+
+/// Where buckets are kept.
+pub trait Aggregates: Send + Sync {
+    /// Stores runs. On return they survive the death of the process, and whatever is written to the
+    /// backlog afterwards does not survive a death of the machine that they do not.
+    fn write(&self, metrics: &[MetricRuns]) -> Result<()>;
+
+    /// The buckets asked for, ascending. Damaged runs are skipped and counted.
+    fn read(&self, query: &RowQuery) -> Result<Column>;
+
+    /// Start of the newest bucket that has a value of `method`.
+    fn newest(&self, id: MetricId, width: Granularity, method: Method) -> Result<Option<Timestamp>>;
+
+    /// Drops everything of a metric.
+    fn retire(&self, id: MetricId) -> Result<()>;
+
+    /// How many damaged values reads have met.
+    fn damaged(&self) -> u64;
+}
+
+/// The aggregates over a key-value engine. Layout: `docs/format/rows.md`.
+pub struct KvAggregates<K> {
+    kv: Arc<K>,
+    partitions: Partitions,
+    damaged: AtomicU64,
+}
+
+impl<K: Kv> KvAggregates<K> {
+    /// A view of the engine's rows family.
+    pub fn new(kv: Arc<K>, partitions: Partitions) -> Self {
+        KvAggregates { kv, partitions, damaged: AtomicU64::new(0) }
+    }
+
+    /// Visits stored runs of one method. `from` and `to` bound where runs start.
+    fn visit_runs(
+        &self,
+        query: &RowQuery,
+        way: Direction,
+        visit: &mut dyn FnMut(run::Decoded) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let prefix = keys::series(self.partitions.of(query.id), query.id, query.width);
+        // A run that starts before the query may reach into it.
+        let reach = query.start.saturating_sub(RUN_SLOTS_MAX * query.width.ns());
+        let from = keys::row(&prefix, RowKind::Run, reach);
+        let to = keys::row(&prefix, RowKind::Run, query.stop.unwrap_or(Timestamp::MAX));
+        let mut visit_one: Box<Visit<'_>> =
+            Box::new(|_, bytes| match run::decode(bytes, query.width, query.method) {
+                Ok(decoded) => visit(decoded),
+                Err(_) => {
+                    // Relaxed: a statistic, ordered with nothing.
+                    self.damaged.fetch_add(1, Ordering::Relaxed);
+                    ControlFlow::Continue(())
+                }
+            });
+        self.kv.scan(Family::Rows, &from, &to, way, &mut visit_one)
+    }
+}
+
+impl<K: Kv> Aggregates for KvAggregates<K> {
+    fn write(&self, metrics: &[MetricRuns]) -> Result<()> {
+        let mut batch = Batch::default();
+        for metric in metrics {
+            for run in &metric.runs {
+                let prefix = keys::series(self.partitions.of(metric.id), metric.id, run.width());
+                for part in run.parts() {
+                    let key = keys::row(&prefix, RowKind::Run, part.starts()[0]);
+                    batch.put(Family::Rows, key, part.encode(metric.seq));
+                }
+            }
+            for (width, before) in &metric.horizons {
+                let prefix = keys::series(self.partitions.of(metric.id), metric.id, *width);
+                let key = keys::row(&prefix, RowKind::Horizon, Timestamp::EPOCH);
+                batch.put(Family::Rows, key, before.ns().to_be_bytes());
+            }
+        }
+        self.kv.write(batch, WhenStalled::Wait)
+    }
+
+    fn read(&self, query: &RowQuery) -> Result<Column> {
+        let mut overlay = Overlay::default();
+        self.visit_runs(query, Direction::Forward, &mut |run| {
+            overlay.add(run);
+            ControlFlow::Continue(())
+        })?;
+        let mut column = overlay.finish();
+        let to = query.stop.map_or(column.len(), |stop| column.starts.partition_point(|start| *start < stop));
+        column.starts.truncate(to);
+        column.values.truncate(to);
+        let from = column.starts.partition_point(|start| *start < query.start);
+        column.starts.drain(..from);
+        column.values.drain(..from);
+        Ok(column)
+    }
+
+    fn newest(&self, id: MetricId, width: Granularity, method: Method) -> Result<Option<Timestamp>> {
+        let query = RowQuery { id, width, method, start: Timestamp::EPOCH, stop: None };
+        let mut newest = None;
+        self.visit_runs(&query, Direction::Backward, &mut |run| {
+            // Runs that start earlier may reach further, but only so far.
+            let last = run.column.starts.last().copied();
+            let first = run.column.starts.first().copied();
+            newest = newest.max(last);
+            match (newest, first) {
+                (Some(newest), Some(first)) if first.saturating_add(RUN_SLOTS_MAX * width.ns()) <= newest => {
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        })?;
+        Ok(newest)
+    }
+
+    fn retire(&self, id: MetricId) -> Result<()> {
+        let prefix = keys::metric(self.partitions.of(id), id);
+        let end = prefix_end(&prefix);
+        let mut batch = Batch::default();
+        self.kv.scan(Family::Rows, &prefix, &end, Direction::Forward, &mut |key, _| {
+            batch.delete(Family::Rows, key);
+            ControlFlow::Continue(())
+        })?;
+        self.kv.write(batch, WhenStalled::Wait)
+    }
+
+    fn damaged(&self) -> u64 {
+        // Relaxed: a statistic, ordered with nothing.
+        self.damaged.load(Ordering::Relaxed)
+    }
+}
+
+/// Puts runs that come in order of their starts on top of each other: per bucket the highest number
+/// wins.
+#[derive(Default)]
+struct Overlay {
+    buckets: Vec<(Timestamp, Seq, f64)>,
+    overlapping: bool,
+}
+
+impl Overlay {
+    fn add(&mut self, run: run::Decoded) {
+        let last = self.buckets.last().map(|(start, ..)| *start);
+        self.overlapping |= last.is_some() && run.column.starts.first().copied() <= last;
+        self.buckets.extend(run.column.iter().map(|(start, value)| (start, run.seq, value)));
+    }
+
+    fn finish(mut self) -> Column {
+        if self.overlapping {
+            self.buckets.sort_by_key(|(start, seq, _)| (*start, std::cmp::Reverse(*seq)));
+            self.buckets.dedup_by_key(|(start, ..)| *start);
+        }
+        self.buckets.into_iter().map(|(start, _, value)| (start, value)).collect()
+    }
+}

@@ -1,0 +1,184 @@
+//! What every key-value engine must do for the backlog and the aggregates; each engine runs it.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use orzo_model::run::Run;
+use orzo_model::{Column, Granularity, Method, MetricId, Partition, Partitions, SECOND, Timestamp};
+
+use crate::aggregates::{Aggregates, KvAggregates, MetricRuns, RowQuery};
+use crate::backlog::{Backlog, Blob, KvBacklog, Position};
+use crate::identity::Identity;
+use crate::kv::{Batch, Direction, Family, Kv, WhenStalled, prefix_end};
+
+const PARTITIONS: Partitions = Partitions::DEFAULT;
+
+/// Runs everything; `make` gives an empty engine each time.
+pub fn engine<K: Kv>(make: impl Fn() -> Arc<K>) {
+    batches_are_ordered_and_ranges_half_open(&*make());
+    scans_go_both_ways_and_stop_when_told(&*make());
+    identity_is_made_once(&*make());
+    backlog_replays_above_low_water(make());
+    backlog_trims_what_is_below(make());
+    newer_runs_win(make());
+    long_runs_are_found_from_their_middle(make());
+    retired_metrics_leave_nothing(make());
+}
+
+fn keys<K: Kv>(kv: &K, family: Family, from: &[u8], to: &[u8], way: Direction) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    kv.scan(family, from, to, way, &mut |key, _| {
+        found.push(key.to_vec());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    found
+}
+
+fn batches_are_ordered_and_ranges_half_open<K: Kv>(kv: &K) {
+    let mut batch = Batch::default();
+    for key in ["a", "b", "c"] {
+        batch.put(Family::Index, key, "old");
+    }
+    batch.delete_range(Family::Index, "a", "c");
+    batch.put(Family::Index, "b", "new");
+    batch.put(Family::Meta, "b", "other family");
+    kv.write(batch, WhenStalled::Wait).unwrap();
+    assert_eq!(kv.get(Family::Index, b"a").unwrap(), None);
+    assert_eq!(kv.get(Family::Index, b"b").unwrap().as_deref(), Some(b"new".as_slice()));
+    assert_eq!(kv.get(Family::Index, b"c").unwrap().as_deref(), Some(b"old".as_slice()));
+    assert_eq!(keys(kv, Family::Meta, b"", b"", Direction::Forward), [b"b"]);
+}
+
+fn scans_go_both_ways_and_stop_when_told<K: Kv>(kv: &K) {
+    let mut batch = Batch::default();
+    for key in [&[1u8, 0][..], &[1, 255], &[2], &[255, 255]] {
+        batch.put(Family::IndexBy, key, b"");
+    }
+    kv.write(batch, WhenStalled::Wait).unwrap();
+    let end = prefix_end(&[1]);
+    assert_eq!(keys(kv, Family::IndexBy, &[1], &end, Direction::Forward), [vec![1, 0], vec![1, 255]]);
+    assert_eq!(keys(kv, Family::IndexBy, &[1], &end, Direction::Backward), [vec![1, 255], vec![1, 0]]);
+    assert_eq!(keys(kv, Family::IndexBy, &[2], &prefix_end(&[255]), Direction::Forward).len(), 2);
+    assert!(keys(kv, Family::IndexBy, &[3], &[2], Direction::Forward).is_empty());
+    let mut seen = 0;
+    kv.scan(Family::IndexBy, &[], &[], Direction::Backward, &mut |key, _| {
+        seen += 1;
+        assert_eq!(key, [255, 255]);
+        ControlFlow::Break(())
+    })
+    .unwrap();
+    assert_eq!(seen, 1);
+}
+
+fn identity_is_made_once<K: Kv>(kv: &K) {
+    let made = Identity::open(kv, 42).unwrap();
+    assert_eq!(made.salt, 42);
+    assert_eq!(Identity::open(kv, 43).unwrap(), made);
+}
+
+fn partition() -> Partition {
+    PARTITIONS.of(MetricId::from_bits(3))
+}
+
+fn blob(seq: u64) -> Blob {
+    Blob { partition: partition(), seq, bytes: seq.to_le_bytes().to_vec() }
+}
+
+fn replayed(backlog: &dyn Backlog) -> Vec<u64> {
+    let mut seen = Vec::new();
+    backlog
+        .replay(partition(), &mut |seq, bytes| {
+            assert_eq!(bytes, seq.to_le_bytes());
+            seen.push(seq);
+        })
+        .unwrap();
+    seen
+}
+
+fn backlog_replays_above_low_water<K: Kv>(kv: Arc<K>) {
+    let backlog = KvBacklog::new(kv, PARTITIONS);
+    let id = MetricId::from_bits(3);
+    assert_eq!(backlog.position(partition()).unwrap(), Position::default());
+    backlog.append((1..=300).map(blob).collect()).unwrap();
+    assert_eq!(replayed(&backlog), (1..=300).collect::<Vec<_>>());
+    backlog.checkpoint(vec![(id, b"window".to_vec())], &[(partition(), 256)]).unwrap();
+    assert_eq!(replayed(&backlog), (257..=300).collect::<Vec<_>>());
+    assert_eq!(backlog.position(partition()).unwrap(), Position { low: 256, newest: 300 });
+    assert_eq!(backlog.window(id).unwrap().as_deref(), Some(b"window".as_slice()));
+    backlog.forget(id).unwrap();
+    assert_eq!(backlog.window(id).unwrap(), None);
+    backlog.sync().unwrap();
+}
+
+fn backlog_trims_what_is_below<K: Kv>(kv: Arc<K>) {
+    let backlog = KvBacklog::new(kv.clone(), PARTITIONS);
+    backlog.append((1..=3000).map(blob).collect()).unwrap();
+    backlog.checkpoint(Vec::new(), &[(partition(), 2990)]).unwrap();
+    assert_eq!(keys(&*kv, Family::Backlog, b"", b"", Direction::Forward).len(), 10);
+    backlog.checkpoint(Vec::new(), &[(partition(), 3000)]).unwrap();
+    assert_eq!(backlog.position(partition()).unwrap(), Position { low: 3000, newest: 3000 });
+}
+
+fn width() -> Granularity {
+    Granularity::from_ns(60 * SECOND).unwrap()
+}
+
+fn runs(id: MetricId, seq: u64, slots: impl Iterator<Item = u64>, value: f64) -> MetricRuns {
+    let mut run = Run::new(width(), [Method::SUM, Method::COUNT_OF]);
+    for slot in slots {
+        run.open_bucket(Timestamp::from_ns(slot * width().ns()).unwrap());
+        run.columns_mut().for_each(|(_, values)| values.push(Some(value)));
+    }
+    MetricRuns { id, seq, runs: vec![run], horizons: Vec::new() }
+}
+
+fn read(aggregates: &dyn Aggregates, id: MetricId, from: u64, to: Option<u64>) -> Vec<(u64, f64)> {
+    let at = |slot: u64| Timestamp::from_ns(slot * width().ns()).unwrap();
+    let (start, stop) = (at(from), to.map(at));
+    let column = aggregates.read(&RowQuery { id, width: width(), method: Method::SUM, start, stop }).unwrap();
+    Column::iter(&column).map(|(start, value)| (start.ns() / width().ns(), value)).collect()
+}
+
+fn newer_runs_win<K: Kv>(kv: Arc<K>) {
+    let aggregates = KvAggregates::new(kv, PARTITIONS);
+    let (id, other) = (MetricId::from_bits(1), MetricId::from_bits(2));
+    aggregates.write(&[runs(id, 10, 100..103, 1.0), runs(other, 1, 100..101, 9.0)]).unwrap();
+    aggregates.write(&[runs(id, 30, 101..104, 3.0)]).unwrap();
+    aggregates.write(&[runs(id, 20, 99..105, 2.0)]).unwrap();
+    let expected = [(99, 2.0), (100, 2.0), (101, 3.0), (102, 3.0), (103, 3.0), (104, 2.0)];
+    assert_eq!(read(&aggregates, id, 0, None), expected);
+    assert_eq!(read(&aggregates, id, 100, Some(103)), expected[1..4]);
+    let newest = aggregates.newest(id, width(), Method::COUNT_OF).unwrap();
+    assert_eq!(newest, Timestamp::from_ns(104 * width().ns()));
+    assert_eq!(aggregates.newest(id, width(), Method::MAX).unwrap(), None);
+}
+
+fn long_runs_are_found_from_their_middle<K: Kv>(kv: Arc<K>) {
+    let aggregates = KvAggregates::new(kv, PARTITIONS);
+    let id = MetricId::from_bits(77);
+    aggregates.write(&[runs(id, 1, 0..5000, 1.0)]).unwrap();
+    assert_eq!(read(&aggregates, id, 0, None).len(), 5000);
+    assert_eq!(read(&aggregates, id, 1023, Some(1026)), [(1023, 1.0), (1024, 1.0), (1025, 1.0)]);
+}
+
+fn retired_metrics_leave_nothing<K: Kv>(kv: Arc<K>) {
+    let aggregates = KvAggregates::new(kv.clone(), PARTITIONS);
+    let (id, other) = (MetricId::from_bits(65), MetricId::from_bits(129));
+    let mut metric = runs(id, 1, 0..10, 1.0);
+    metric.horizons.push((width(), Timestamp::EPOCH));
+    aggregates.write(&[metric, runs(other, 1, 0..1, 1.0)]).unwrap();
+    aggregates.retire(id).unwrap();
+    assert!(read(&aggregates, id, 0, None).is_empty());
+    assert_eq!(read(&aggregates, other, 0, None).len(), 1);
+    assert_eq!(keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len(), 1);
+    assert_eq!(aggregates.damaged(), 0);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn memory_engine_conforms() {
+        super::engine(|| std::sync::Arc::new(crate::memory::MemoryKv::new()));
+    }
+}

@@ -1,0 +1,56 @@
+//! What a database is: its format, its salt, its number of partitions. Made once, never changed.
+
+use orzo_model::Partitions;
+use orzo_model::codec::{Reader, put_varint, seal, unseal};
+
+use crate::error::{Error, Result};
+use crate::kv::{Batch, Family, Kv, WhenStalled};
+
+const KEY: &[u8] = b"identity";
+const FORMAT: u64 = 1;
+
+/// The identity of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Keys the hash that turns statsd names into metric ids.
+    pub salt: u64,
+    /// How its metrics are divided.
+    pub partitions: Partitions,
+}
+
+impl Identity {
+    /// Reads the identity of a database, or gives a new one `fresh_salt` and the default partitions.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the format is unknown or the record does not decode.
+    pub fn open(kv: &impl Kv, fresh_salt: u64) -> Result<Self> {
+        if let Some(bytes) = kv.get(Family::Meta, KEY)? {
+            return decode(&bytes).ok_or(Error::Corrupt { what: "identity, or a format of a later release" });
+        }
+        let identity = Identity { salt: fresh_salt, partitions: Partitions::DEFAULT };
+        let mut batch = Batch::default();
+        batch.put(Family::Meta, KEY, identity.encode());
+        kv.write(batch, WhenStalled::Wait)?;
+        kv.sync()?;
+        Ok(identity)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_varint(&mut out, FORMAT);
+        put_varint(&mut out, self.salt);
+        put_varint(&mut out, self.partitions.count() as u64);
+        seal(&mut out);
+        out
+    }
+}
+
+fn decode(bytes: &[u8]) -> Option<Identity> {
+    let mut reader = Reader::new(unseal(bytes).ok()?);
+    if reader.varint().ok()? != FORMAT {
+        return None;
+    }
+    let salt = reader.varint().ok()?;
+    let partitions = Partitions::new(u16::try_from(reader.varint().ok()?).ok()?)?;
+    Some(Identity { salt, partitions })
+}

@@ -1,0 +1,62 @@
+//! Keys of series data. Numbers are big-endian, so that keys sort by partition, metric, width and time.
+//! Drawn in `docs/format/`.
+
+use orzo_model::{Granularity, MetricId, Partition, Timestamp};
+
+/// Number of a backlog blob within its partition, from 1.
+pub type Seq = u64;
+
+/// Bytes of a row key before its kind: everything about one granularity of one metric.
+pub const SERIES_PREFIX: usize = 2 + 16 + 8;
+
+/// What a key of the rows family holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowKind {
+    /// Before which rows of the prefix may go. Sorts first.
+    Horizon = 0,
+    /// A run of buckets.
+    Run = 1,
+}
+
+/// Key of a backlog blob.
+pub fn backlog(partition: Partition, seq: Seq) -> [u8; 10] {
+    let mut key = [0; 10];
+    key[..2].copy_from_slice(&partition.to_bytes());
+    key[2..].copy_from_slice(&seq.to_be_bytes());
+    key
+}
+
+/// Number of the blob with this key.
+pub fn backlog_seq(key: &[u8]) -> Option<Seq> {
+    Some(Seq::from_be_bytes(*key.last_chunk::<8>()?))
+}
+
+/// Key of a low-water mark in the meta family.
+pub fn low_water(partition: Partition) -> Vec<u8> {
+    [b"low/".as_slice(), &partition.to_bytes()].concat()
+}
+
+/// Key of everything about one metric: of its window, and the prefix of its rows.
+pub fn metric(partition: Partition, id: MetricId) -> [u8; 18] {
+    let mut key = [0; 18];
+    key[..2].copy_from_slice(&partition.to_bytes());
+    key[2..].copy_from_slice(&id.to_bytes());
+    key
+}
+
+/// Prefix of all rows of one granularity of one metric.
+pub fn series(partition: Partition, id: MetricId, width: Granularity) -> [u8; SERIES_PREFIX] {
+    let mut key = [0; SERIES_PREFIX];
+    key[..18].copy_from_slice(&metric(partition, id));
+    key[18..].copy_from_slice(&width.ns().to_be_bytes());
+    key
+}
+
+/// Key of a row. A horizon has start 0.
+pub fn row(prefix: &[u8; SERIES_PREFIX], kind: RowKind, start: Timestamp) -> [u8; SERIES_PREFIX + 9] {
+    let mut key = [0; SERIES_PREFIX + 9];
+    key[..SERIES_PREFIX].copy_from_slice(prefix);
+    key[SERIES_PREFIX] = kind as u8;
+    key[SERIES_PREFIX + 1..].copy_from_slice(&start.ns().to_be_bytes());
+    key
+}
