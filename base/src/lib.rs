@@ -1,1 +1,15 @@
-//! stub
+//! Primitives without any words of the domain: threads, counters, clock and batched socket calls.
+//!
+//! Nothing in here knows what a metric is. The one file of the program with `unsafe` in it is [`mmsg`].
+
+pub mod clock;
+pub mod counters;
+pub mod doorbell;
+pub mod exchange;
+pub mod mmsg;
+pub mod stop;
+
+pub use counters::{CachePadded, Counter};
+pub use doorbell::Doorbell;
+pub use exchange::{Consumer, Exchange, Producer};
+pub use stop::Stop;
