@@ -179,6 +179,11 @@ impl MethodSet {
         self.iter().any(Method::is_rate)
     }
 
+    /// Those of them that are rates (`true`) or are not.
+    pub fn only(&self, rates: bool) -> MethodSet {
+        self.iter().filter(|method| method.is_rate() == rates).collect()
+    }
+
     /// Whether any needs the values themselves: the median or a percentile.
     pub fn needs_values(&self) -> bool {
         self.iter().any(|m| matches!(m.formula(), Formula::Median | Formula::Percentile(_)))

@@ -273,6 +273,11 @@ impl Checkpoint {
         self.state.seq
     }
 
+    /// The policy by which it was taken.
+    pub fn policy(&self) -> &ArchivePolicy {
+        &self.state.policy
+    }
+
     /// Every bucket that may have changed, by granularity; no run is empty.
     pub fn runs(&self) -> Vec<Run> {
         let widths = self.state.policy.items.iter().map(|item| item.granularity);
@@ -293,7 +298,7 @@ impl Checkpoint {
         }
     }
 
-    /// The newest bucket of each granularity it writes; retention counts back from there.
+    /// The state of the series once its rows are stored.
     pub fn window(mut self) -> Vec<u8> {
         self.state.window.truncate(&self.state.policy, None);
         self.state.open.truncate(EVENT_GRACE_NS, None);

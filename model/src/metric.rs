@@ -1,0 +1,44 @@
+//! Metrics as the index knows them: everything about a series but its points.
+
+use std::sync::Arc;
+
+use crate::id::MetricId;
+use crate::policy::ArchivePolicy;
+use crate::resource::ResourceId;
+use crate::series::SeriesKind;
+use crate::time::Timestamp;
+
+/// Longest name of a metric, policy, rule or resource type, in characters.
+pub const NAME_CHARS_MAX: usize = 255;
+/// Longest unit, in characters.
+pub const UNIT_CHARS_MAX: usize = 31;
+
+/// What a statsd door said about a metric it feeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatsdSeries {
+    /// The type's text: `c`, `g`, `ms`, `cT`, …
+    pub type_text: String,
+    /// How its points come about.
+    pub kind: SeriesKind,
+}
+
+/// An active metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// Unique, for ever.
+    pub id: MetricId,
+    /// Unique among the metrics of its resource; free without one.
+    pub name: Option<String>,
+    /// What its values count.
+    pub unit: Option<String>,
+    /// The principal who made it, or the creator of the resource it was made in.
+    pub creator: String,
+    /// The resource it is attached to.
+    pub resource: Option<ResourceId>,
+    /// As it was when the metric was read.
+    pub policy: Arc<ArchivePolicy>,
+    /// Who feeds it, if a statsd door does.
+    pub statsd: Option<StatsdSeries>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
