@@ -1,1 +1,23 @@
-//! stub
+//! Listeners: they turn bytes from sockets into samples and hand them to the shards, in batches.
+//!
+//! A listener never waits for a disk and never throws away what it could read: without a free batch it
+//! stops reading, and the kernel's socket buffer is the only place where UDP is dropped, counted by the
+//! kernel. What arrives is parsed, refused with a reason, or not arrived yet.
+
+mod connections;
+pub mod counters;
+mod datagram;
+mod intake;
+pub mod limits;
+pub mod listener;
+pub mod router;
+pub mod socket;
+pub mod statsd;
+mod stream;
+
+pub use counters::ListenerCounters;
+pub use limits::Limits;
+pub use listener::{Listener, ListenerConfig};
+pub use router::{Router, Routes};
+pub use socket::{Address, BindError, BoundSocket, Endpoint, bind};
+pub use statsd::{Naming, Parser, Sink};

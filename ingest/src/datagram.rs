@@ -1,0 +1,83 @@
+//! Sockets whose messages are datagrams: UDP and unix.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use orzo_base::mmsg::{self, ReceiveBuffers, Received, Wait};
+use orzo_model::{DropReason, Profile};
+use socket2::Socket;
+
+use crate::intake::{Intake, Progress};
+use crate::limits::CALLS_PER_TURN;
+
+/// One bound datagram socket.
+pub(crate) struct DatagramDoor {
+    socket: Socket,
+    profile: Profile,
+    /// The kernel's drop counter of this socket when last seen.
+    kernel_drops: u32,
+}
+
+impl DatagramDoor {
+    pub(crate) fn new(socket: Socket, profile: Profile) -> Self {
+        DatagramDoor { socket, profile, kernel_drops: 0 }
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Receives and takes in what is there, a few system calls at most.
+    pub(crate) fn read(&mut self, buffers: &mut ReceiveBuffers, intake: &mut Intake) -> Progress {
+        for _ in 0..CALLS_PER_TURN {
+            match buffers.receive(self.socket.as_fd(), Wait::Never) {
+                Ok(received) => {
+                    self.take_in(&received, intake);
+                    if !received.is_full() {
+                        return Progress::Drained;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Drained,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    intake.counters.socket_errors.add(1);
+                    return Progress::Failed;
+                }
+            }
+        }
+        Progress::More
+    }
+
+    fn take_in(&mut self, received: &Received<'_>, intake: &mut Intake) {
+        intake.arrive();
+        intake.counters.datagrams.add(received.len() as u64);
+        for datagram in received.iter() {
+            intake.counters.bytes.add(datagram.bytes.len() as u64);
+            if datagram.truncated {
+                intake.cut_text(self.profile, datagram.bytes, DropReason::Oversized);
+            } else {
+                intake.text(self.profile, datagram.bytes);
+            }
+        }
+        if let Some(drops) = received.kernel_drops() {
+            self.count_kernel_drops(drops, intake);
+        }
+    }
+
+    /// Asks the kernel for drops after which nothing arrived that could have told of them.
+    pub(crate) fn settle_kernel_drops(&mut self, intake: &mut Intake) {
+        // ASSUMES: Linux 4.12 or later. Older kernels tell with the next datagram instead.
+        if let Ok(drops) = mmsg::kernel_drops(self.socket.as_fd()) {
+            self.count_kernel_drops(drops, intake);
+        }
+    }
+
+    fn count_kernel_drops(&mut self, drops: u32, intake: &mut Intake) {
+        // What a datagram carries is older than what the kernel was asked: it may lie behind.
+        let news = drops.wrapping_sub(self.kernel_drops) as i32;
+        if news > 0 {
+            intake.counters.kernel_drops.add(news as u64);
+            self.kernel_drops = drops;
+        }
+    }
+}

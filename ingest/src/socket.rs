@@ -1,0 +1,290 @@
+//! Binding: from addresses to sockets, before any thread runs, so that errors stop the start.
+
+use std::fmt;
+use std::fs::{self, Permissions};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use orzo_base::mmsg;
+use orzo_model::Profile;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::limits::BACKLOG;
+use crate::stream::Framing;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Datagrams over IPv4 or IPv6.
+    Udp(SocketAddr),
+    /// Lines over IPv4 or IPv6.
+    Tcp(SocketAddr),
+    /// Datagrams over a path.
+    UnixDatagram(PathBuf),
+    /// Lines or frames over a path.
+    UnixStream(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Udp(address) => write!(f, "udp://{address}"),
+            Address::Tcp(address) => write!(f, "tcp://{address}"),
+            Address::UnixDatagram(path) => write!(f, "unixgram://{}", path.display()),
+            Address::UnixStream(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
+}
+
+/// Where to listen, and how.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Where.
+    pub address: Address,
+    /// Which rules name what arrives there.
+    pub profile: Profile,
+    /// Kernel receive buffer asked for, in bytes; UDP only.
+    pub receive_buffer_bytes: usize,
+    /// Permissions of the path; unix sockets only.
+    pub mode: u32,
+}
+
+impl Endpoint {
+    /// Kernel receive buffer asked for by default: seconds of heavy traffic.
+    pub const RECEIVE_BUFFER_BYTES: usize = 32 << 20;
+    /// Permissions of a path by default: whoever is on the machine may send.
+    pub const MODE: u32 = 0o722;
+
+    /// An endpoint with defaults for the rest.
+    pub fn new(address: Address) -> Self {
+        let profile = Profile::Native;
+        Endpoint { address, profile, receive_buffer_bytes: Self::RECEIVE_BUFFER_BYTES, mode: Self::MODE }
+    }
+}
+
+/// An endpoint that cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct BindError {
+    /// Which.
+    pub address: Address,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// What arrives at a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Datagrams,
+    Streams(Framing),
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub struct BoundSocket {
+    pub(crate) socket: Socket,
+    pub(crate) transport: Transport,
+    pub(crate) profile: Profile,
+    pub(crate) path: Option<SocketPath>,
+    address: Address,
+    receive_buffer_bytes: usize,
+}
+
+impl BoundSocket {
+    /// Where it listens, with the port the system chose if it was asked to.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The receive buffer granted, as the kernel reports it: twice what is usable.
+    pub fn receive_buffer_bytes(&self) -> usize {
+        self.receive_buffer_bytes
+    }
+}
+
+/// Removes a unix socket's path when dropped.
+#[derive(Debug)]
+pub(crate) struct SocketPath(PathBuf);
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        // Nothing is lost if it stays: the next start removes it.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Binds every endpoint for `listeners` threads: one list of sockets for each. IP sockets are shared out by
+/// the kernel, one for each thread; paths are served by the first.
+///
+/// # Errors
+///
+/// The first endpoint that cannot be bound. An address that another process listens on is refused, although
+/// sharing would let two of the same user have it.
+pub fn bind(endpoints: &[Endpoint], listeners: usize) -> Result<Vec<Vec<BoundSocket>>, BindError> {
+    let mut sockets: Vec<Vec<BoundSocket>> = (0..listeners).map(|_| Vec::new()).collect();
+    for endpoint in endpoints {
+        let fail = |source| BindError { address: endpoint.address.clone(), source };
+        let bound = bind_endpoint(endpoint, listeners).map_err(fail)?;
+        sockets.iter_mut().zip(bound).for_each(|(listener, socket)| listener.push(socket));
+    }
+    Ok(sockets)
+}
+
+fn bind_endpoint(endpoint: &Endpoint, listeners: usize) -> io::Result<Vec<BoundSocket>> {
+    match &endpoint.address {
+        Address::Udp(address) => bind_ip(endpoint, *address, Type::DGRAM, listeners),
+        Address::Tcp(address) => bind_ip(endpoint, *address, Type::STREAM, listeners),
+        Address::UnixDatagram(path) => bind_path(endpoint, path, Type::DGRAM),
+        Address::UnixStream(path) => bind_path(endpoint, path, Type::STREAM),
+    }
+}
+
+/// One socket for each listener, all at one address.
+fn bind_ip(
+    endpoint: &Endpoint,
+    mut address: SocketAddr,
+    kind: Type,
+    listeners: usize,
+) -> io::Result<Vec<BoundSocket>> {
+    let is_shared = listeners > 1;
+    if is_shared && address.port() != 0 {
+        // Closed again at once: shows that nobody else has the address, which sharing would hide.
+        ip_socket(address, kind, false)?;
+    }
+    let mut sockets = Vec::new();
+    for _ in 0..listeners {
+        let socket = ip_socket(address, kind, is_shared)?;
+        // Port 0 is chosen once, for the first.
+        address = socket.local_addr()?.as_socket().expect("it was bound to an IP address");
+        let (address, transport) = if kind == Type::DGRAM {
+            prepare_udp(&socket, endpoint.receive_buffer_bytes)?;
+            (Address::Udp(address), Transport::Datagrams)
+        } else {
+            socket.listen(BACKLOG)?;
+            (Address::Tcp(address), Transport::Streams(Framing::Lines))
+        };
+        sockets.push(bound(socket, transport, endpoint, address, None)?);
+    }
+    Ok(sockets)
+}
+
+fn ip_socket(address: SocketAddr, kind: Type, is_shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
+    if kind == Type::STREAM {
+        // A restart must not wait for connections of the last run to be forgotten.
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_reuse_port(is_shared)?;
+    socket.bind(&SockAddr::from(address))?;
+    Ok(socket)
+}
+
+/// Asks for the receive buffer, past the system's limit if we may, and for the kernel's drop counter.
+fn prepare_udp(socket: &Socket, receive_buffer_bytes: usize) -> io::Result<()> {
+    if mmsg::force_receive_buffer(socket.as_fd(), receive_buffer_bytes).is_err() {
+        socket.set_recv_buffer_size(receive_buffer_bytes)?;
+    }
+    if let Err(error) = mmsg::report_drops(socket.as_fd()) {
+        tracing::warn!(%error, "the kernel will not tell what it drops");
+    }
+    Ok(())
+}
+
+fn bind_path(endpoint: &Endpoint, path: &Path, kind: Type) -> io::Result<Vec<BoundSocket>> {
+    // A path left by a run that was killed; anything but a socket is not ours to remove.
+    if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        fs::remove_file(path)?;
+    }
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let guard = SocketPath(path.to_owned());
+    fs::set_permissions(path, Permissions::from_mode(endpoint.mode))?;
+    let transport = if kind == Type::DGRAM {
+        Transport::Datagrams
+    } else {
+        socket.listen(BACKLOG)?;
+        Transport::Streams(Framing::Undecided)
+    };
+    Ok(vec![bound(socket, transport, endpoint, endpoint.address.clone(), Some(guard))?])
+}
+
+fn bound(
+    socket: Socket,
+    transport: Transport,
+    endpoint: &Endpoint,
+    address: Address,
+    path: Option<SocketPath>,
+) -> io::Result<BoundSocket> {
+    socket.set_nonblocking(true)?;
+    let receive_buffer_bytes = socket.recv_buffer_size()?;
+    Ok(BoundSocket { socket, transport, profile: endpoint.profile, path, address, receive_buffer_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    fn ip(bound: &BoundSocket) -> SocketAddr {
+        match bound.address() {
+            Address::Udp(address) | Address::Tcp(address) => *address,
+            other => panic!("{other} is no IP address"),
+        }
+    }
+
+    #[test]
+    fn a_chosen_port_is_shared_by_all_listeners() {
+        let endpoints = [Endpoint::new(Address::Udp(local(0))), Endpoint::new(Address::Tcp(local(0)))];
+        let sockets = bind(&endpoints, 3).unwrap();
+        assert_eq!(sockets.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2]);
+        for place in 0..2 {
+            assert_ne!(ip(&sockets[0][place]).port(), 0);
+            assert!(sockets.iter().all(|listener| ip(&listener[place]) == ip(&sockets[0][place])));
+        }
+    }
+
+    #[test]
+    fn an_address_in_use_is_refused_even_when_shared() {
+        for make in [Address::Udp, Address::Tcp] {
+            for listeners in [1, 2] {
+                let first = bind(&[Endpoint::new(make(local(0)))], listeners).unwrap();
+                let taken = Endpoint::new(first[0][0].address().clone());
+                let error = bind(&[taken], 2).unwrap_err();
+                assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+                assert_eq!(error.address, *first[0][0].address());
+            }
+        }
+    }
+
+    #[test]
+    fn the_receive_buffer_is_what_the_kernel_grants() {
+        let small = Endpoint { receive_buffer_bytes: 65_536, ..Endpoint::new(Address::Udp(local(0))) };
+        let sockets = bind(&[small], 1).unwrap();
+        assert_eq!(sockets[0][0].receive_buffer_bytes(), 2 * 65_536);
+    }
+
+    #[test]
+    fn paths_are_replaced_if_sockets_and_removed_at_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("statsd.sock");
+        let endpoint = Endpoint::new(Address::UnixDatagram(path.clone()));
+        std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        let sockets = bind(std::slice::from_ref(&endpoint), 2).unwrap();
+        assert_eq!((sockets[0].len(), sockets[1].len()), (1, 0));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o722);
+        drop(sockets);
+        assert!(!path.exists());
+
+        fs::write(&path, "precious").unwrap();
+        let error = bind(&[endpoint], 1).unwrap_err();
+        assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().starts_with("cannot listen on unixgram:///"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+}

@@ -1,0 +1,133 @@
+//! statsd text: bytes in, samples out. One grammar for the dialects of the field.
+//!
+//! ```text
+//! text   = line *( LF line )        CR before LF dropped; blanks at both ends trimmed; empty lines skipped
+//! line   = metric / event / check   valid UTF-8
+//! metric = name ":" group *( ":" group )
+//! group  = values "|" type *( "|" field )
+//! field  = "@" rate / "#" tags / "T" seconds / "c:" … / "e:" … / "card:" … / anything (ignored)
+//! ```
+//!
+//! Nothing here allocates once its buffers have grown to the longest line seen. Bad input is a counted
+//! outcome, and a bad line never affects another.
+
+mod event;
+mod group;
+mod line;
+mod name;
+mod number;
+#[cfg(test)]
+mod oracle;
+mod scan;
+mod tags;
+#[cfg(test)]
+mod tests;
+
+use memchr::memchr;
+use orzo_model::{DropReason, Profile, Sample};
+
+use crate::counters::ListenerCounters;
+use line::MetricLines;
+
+pub use event::{AlertType, Event, Priority, ServiceCheck};
+
+/// Where the samples of accepted lines go.
+pub trait Sink {
+    /// Takes a sample and the name that rides along; `name_len` is the length of that name.
+    fn push(&mut self, sample: &Sample, name: &[u8]);
+}
+
+/// How series get their ids and resources.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    /// The database's own: see [`orzo_model::SeriesIds`].
+    pub salt: u64,
+    /// The tag whose value is the text of the resource; `None`: all is on the default resource.
+    pub resource_tag: Option<Box<[u8]>>,
+}
+
+impl Naming {
+    /// With the default resource tag, `host`.
+    pub fn new(salt: u64) -> Self {
+        Naming { salt, resource_tag: Some(Box::from(*b"host")) }
+    }
+}
+
+/// Parses text, line by line.
+pub struct Parser {
+    metrics: MetricLines,
+}
+
+impl Parser {
+    /// A parser; one per thread, kept, since its buffers are what keeps it from allocating.
+    pub fn new(naming: Naming) -> Self {
+        Parser { metrics: MetricLines::new(naming) }
+    }
+
+    /// Parses every line of `text`, a datagram or the complete lines of a stream: samples into `sink`,
+    /// outcomes into `counters`.
+    pub fn text(&mut self, profile: Profile, text: &[u8], counters: &ListenerCounters, sink: &mut impl Sink) {
+        // A line break is a boundary of characters: valid text has valid lines.
+        let is_valid = std::str::from_utf8(text).is_ok();
+        for line in lines(text) {
+            counters.lines.add(1);
+            let outcome = if is_valid || std::str::from_utf8(line).is_ok() {
+                self.line(profile, line, counters, sink)
+            } else {
+                Err(DropReason::BadUtf8)
+            };
+            if let Err(reason) = outcome {
+                counters.drop_lines(reason, 1);
+            }
+        }
+    }
+
+    #[inline]
+    fn line(
+        &mut self,
+        profile: Profile,
+        line: &[u8],
+        counters: &ListenerCounters,
+        sink: &mut impl Sink,
+    ) -> Result<(), DropReason> {
+        if line.starts_with(Event::PREFIX) {
+            Event::read(line)?;
+            counters.events.add(1);
+        } else if line.starts_with(ServiceCheck::PREFIX) {
+            ServiceCheck::read(line)?;
+            counters.checks.add(1);
+        } else {
+            let (kind, samples) = self.metrics.read(profile, line, sink)?;
+            counters.accepted[kind.index()].add(1);
+            counters.samples.add(samples as u64);
+        }
+        Ok(())
+    }
+}
+
+/// The lines of a text that are not empty, trimmed.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (line, after) = match memchr(b'\n', text) {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        rest = after;
+        Some(trim(line.strip_suffix(b"\r").unwrap_or(line)))
+    })
+    .filter(|line| !line.is_empty())
+}
+
+/// Without blanks (spaces and tabs) at both ends.
+#[inline]
+fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
