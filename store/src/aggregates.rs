@@ -59,15 +59,15 @@ pub trait Aggregates: Send + Sync {
 }
 
 /// The aggregates over a key-value engine. Layout: `docs/format/rows.md`.
-pub struct KvAggregates<K> {
-    kv: Arc<K>,
+pub struct KvAggregates {
+    kv: Arc<dyn Kv>,
     partitions: Partitions,
     damaged: AtomicU64,
 }
 
-impl<K: Kv> KvAggregates<K> {
+impl KvAggregates {
     /// A view of the engine's rows family.
-    pub fn new(kv: Arc<K>, partitions: Partitions) -> Self {
+    pub fn new(kv: Arc<dyn Kv>, partitions: Partitions) -> Self {
         KvAggregates { kv, partitions, damaged: AtomicU64::new(0) }
     }
 
@@ -96,7 +96,7 @@ impl<K: Kv> KvAggregates<K> {
     }
 }
 
-impl<K: Kv> Aggregates for KvAggregates<K> {
+impl Aggregates for KvAggregates {
     fn write(&self, metrics: &[MetricRuns]) -> Result<()> {
         let mut batch = Batch::default();
         for metric in metrics {

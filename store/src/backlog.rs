@@ -38,7 +38,7 @@ pub trait Backlog: Send + Sync {
     ///
     /// # Errors
     /// [`Error::Busy`] at once while the store is stalled; nothing was written.
-    fn append(&self, blobs: Vec<Blob>) -> Result<()>;
+    fn append(&self, blobs: &[Blob]) -> Result<()>;
 
     /// Replaces windows and raises low-water marks, in one step.
     fn checkpoint(&self, windows: Vec<(MetricId, Vec<u8>)>, low: &[(Partition, Seq)]) -> Result<()>;
@@ -60,14 +60,14 @@ pub trait Backlog: Send + Sync {
 }
 
 /// The backlog over a key-value engine. Layout: `docs/format/backlog.md`, `docs/format/window.md`.
-pub struct KvBacklog<K> {
-    kv: Arc<K>,
+pub struct KvBacklog {
+    kv: Arc<dyn Kv>,
     partitions: Partitions,
 }
 
-impl<K: Kv> KvBacklog<K> {
+impl KvBacklog {
     /// A view of the engine's backlog and window families.
-    pub fn new(kv: Arc<K>, partitions: Partitions) -> Self {
+    pub fn new(kv: Arc<dyn Kv>, partitions: Partitions) -> Self {
         KvBacklog { kv, partitions }
     }
 
@@ -92,11 +92,11 @@ impl<K: Kv> KvBacklog<K> {
     }
 }
 
-impl<K: Kv> Backlog for KvBacklog<K> {
-    fn append(&self, blobs: Vec<Blob>) -> Result<()> {
+impl Backlog for KvBacklog {
+    fn append(&self, blobs: &[Blob]) -> Result<()> {
         let mut batch = Batch::default();
         for blob in blobs {
-            batch.put(Family::Backlog, keys::backlog(blob.partition, blob.seq), blob.bytes);
+            batch.put(Family::Backlog, keys::backlog(blob.partition, blob.seq), blob.bytes.as_slice());
         }
         self.kv.write(batch, WhenStalled::Fail)
     }

@@ -72,9 +72,10 @@ fn scans_go_both_ways_and_stop_when_told<K: Kv>(kv: &K) {
 }
 
 fn identity_is_made_once<K: Kv>(kv: &K) {
-    let made = Identity::open(kv, 42).unwrap();
-    assert_eq!(made.salt, 42);
-    assert_eq!(Identity::open(kv, 43).unwrap(), made);
+    let (first, second) = (42, 43);
+    let fresh = |salt| Identity { salt, partitions: PARTITIONS };
+    assert_eq!(Identity::open(kv, fresh(first)).unwrap(), fresh(first));
+    assert_eq!(Identity::open(kv, fresh(second)).unwrap(), fresh(first));
 }
 
 fn partition() -> Partition {
@@ -100,7 +101,7 @@ fn backlog_replays_above_low_water<K: Kv>(kv: Arc<K>) {
     let backlog = KvBacklog::new(kv, PARTITIONS);
     let id = MetricId::from_bits(3);
     assert_eq!(backlog.position(partition()).unwrap(), Position::default());
-    backlog.append((1..=300).map(blob).collect()).unwrap();
+    backlog.append(&(1..=300).map(blob).collect::<Vec<_>>()).unwrap();
     assert_eq!(replayed(&backlog), (1..=300).collect::<Vec<_>>());
     backlog.checkpoint(vec![(id, b"window".to_vec())], &[(partition(), 256)]).unwrap();
     assert_eq!(replayed(&backlog), (257..=300).collect::<Vec<_>>());
@@ -113,7 +114,7 @@ fn backlog_replays_above_low_water<K: Kv>(kv: Arc<K>) {
 
 fn backlog_trims_what_is_below<K: Kv>(kv: Arc<K>) {
     let backlog = KvBacklog::new(kv.clone(), PARTITIONS);
-    backlog.append((1..=3000).map(blob).collect()).unwrap();
+    backlog.append(&(1..=3000).map(blob).collect::<Vec<_>>()).unwrap();
     backlog.checkpoint(Vec::new(), &[(partition(), 2990)]).unwrap();
     assert_eq!(keys(&*kv, Family::Backlog, b"", b"", Direction::Forward).len(), 10);
     backlog.checkpoint(Vec::new(), &[(partition(), 3000)]).unwrap();

@@ -19,20 +19,19 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the identity of a database, or gives a new one `fresh_salt` and the default partitions.
+    /// Reads the identity of a database, or gives a new one `fresh`.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if the format is unknown or the record does not decode.
-    pub fn open(kv: &impl Kv, fresh_salt: u64) -> Result<Self> {
+    pub fn open(kv: &dyn Kv, fresh: Identity) -> Result<Self> {
         if let Some(bytes) = kv.get(Family::Meta, KEY)? {
             return decode(&bytes).ok_or(Error::Corrupt { what: "identity, or a format of a later release" });
         }
-        let identity = Identity { salt: fresh_salt, partitions: Partitions::DEFAULT };
         let mut batch = Batch::default();
-        batch.put(Family::Meta, KEY, identity.encode());
+        batch.put(Family::Meta, KEY, fresh.encode());
         kv.write(batch, WhenStalled::Wait)?;
         kv.sync()?;
-        Ok(identity)
+        Ok(fresh)
     }
 
     fn encode(&self) -> Vec<u8> {

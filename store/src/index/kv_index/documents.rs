@@ -1,0 +1,391 @@
+//! What the index writes: JSON documents with structs of their own, so that a change of a domain type
+//! cannot change the disk. Drawn in `docs/format/index.md`.
+//!
+//! Texts are borrowed from the bytes where JSON allows: a search reads a hundred thousand of these.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use orzo_model::filter::Cell;
+use orzo_model::metric::StatsdSeries;
+use orzo_model::resource_type::{Attribute, AttributeKind, Value};
+use orzo_model::series::SeriesKind;
+use orzo_model::{ArchivePolicy, Granularity, Item, Method, Timestamp};
+use serde::de::{DeserializeOwned, Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+/// Writes a document.
+pub(super) fn encode<T: Serialize>(document: &T) -> Vec<u8> {
+    serde_json::to_vec(document).expect("documents have text keys and no failing parts")
+}
+
+/// Reads a document that keeps nothing of the bytes.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|_| Error::Corrupt { what })
+}
+
+/// Text, borrowed if it has no escapes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Text<'a>(pub Cow<'a, str>);
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Self {
+        Text(Cow::Borrowed(text))
+    }
+}
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct TextVisitor;
+        impl<'de> Visitor<'de> for TextVisitor {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> std::result::Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// A value of an attribute. Which kind it is, the attribute says: instants are integers, UUIDs and
+/// numbers that JSON lacks are texts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum StoredValue<'a> {
+    Text(Text<'a>),
+    Float(f64),
+    Integer(u64),
+    Bool(bool),
+}
+
+impl<'a> StoredValue<'a> {
+    pub(super) fn of(value: &'a Value) -> Self {
+        match value {
+            Value::Text(text) => StoredValue::Text(text.as_str().into()),
+            Value::Uuid(uuid) => StoredValue::owned(uuid.to_string()),
+            Value::Number(number) if number.is_finite() => StoredValue::Float(*number),
+            Value::Number(number) => StoredValue::owned(number.to_string()),
+            Value::Bool(truth) => StoredValue::Bool(*truth),
+            Value::Time(at) => StoredValue::Integer(at.ns()),
+        }
+    }
+
+    fn owned(text: String) -> Self {
+        StoredValue::Text(Text(Cow::Owned(text)))
+    }
+
+    /// As what it is; `None` if it is no value of the kind.
+    pub(super) fn cell(&self, kind: &AttributeKind) -> Option<Cell<'_>> {
+        Some(match (kind, self) {
+            (AttributeKind::Text { .. }, StoredValue::Text(text)) => Cell::Text(Cow::Borrowed(&text.0)),
+            (AttributeKind::Uuid, StoredValue::Text(text)) => Cell::Uuid(Uuid::parse_str(&text.0).ok()?),
+            (AttributeKind::Number { .. }, StoredValue::Float(number)) => Cell::Number(*number),
+            (AttributeKind::Number { .. }, StoredValue::Integer(number)) => Cell::Number(*number as f64),
+            (AttributeKind::Number { .. }, StoredValue::Text(text)) => Cell::Number(text.0.parse().ok()?),
+            (AttributeKind::Bool, StoredValue::Bool(truth)) => Cell::Bool(*truth),
+            (AttributeKind::Time, StoredValue::Integer(ns)) => Cell::Time(Timestamp::from_ns(*ns)?),
+            _ => return None,
+        })
+    }
+
+    pub(super) fn value(&self, kind: &AttributeKind) -> Option<Value> {
+        Some(match self.cell(kind)? {
+            Cell::Text(text) => Value::Text(text.into_owned()),
+            Cell::Uuid(uuid) => Value::Uuid(uuid),
+            Cell::Number(number) => Value::Number(number),
+            Cell::Bool(truth) => Value::Bool(truth),
+            Cell::Time(at) => Value::Time(at),
+            Cell::Integer(_) => return None,
+        })
+    }
+}
+
+impl Serialize for StoredValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            StoredValue::Text(text) => text.serialize(serializer),
+            StoredValue::Float(number) => serializer.serialize_f64(*number),
+            StoredValue::Integer(number) => serializer.serialize_u64(*number),
+            StoredValue::Bool(truth) => serializer.serialize_bool(*truth),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for StoredValue<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct ValueVisitor;
+        impl<'de> Visitor<'de> for ValueVisitor {
+            type Value = StoredValue<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, number or truth")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<Self::Value, E> {
+                Ok(StoredValue::Text(text.into()))
+            }
+            fn visit_str<E>(self, text: &str) -> std::result::Result<Self::Value, E> {
+                Ok(StoredValue::owned(text.to_owned()))
+            }
+            fn visit_f64<E>(self, number: f64) -> std::result::Result<Self::Value, E> {
+                Ok(StoredValue::Float(number))
+            }
+            fn visit_u64<E>(self, number: u64) -> std::result::Result<Self::Value, E> {
+                Ok(StoredValue::Integer(number))
+            }
+            fn visit_i64<E>(self, number: i64) -> std::result::Result<Self::Value, E> {
+                Ok(StoredValue::Float(number as f64))
+            }
+            fn visit_bool<E>(self, truth: bool) -> std::result::Result<Self::Value, E> {
+                Ok(StoredValue::Bool(truth))
+            }
+        }
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+/// A state of a resource. Instants are nanoseconds; values come with the slots of their attributes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct ResourceDocument<'a> {
+    #[serde(borrow)]
+    pub original: Text<'a>,
+    #[serde(borrow)]
+    pub creator: Text<'a>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Text<'a>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<Text<'a>>,
+    pub started: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<u64>,
+    pub since: u64,
+    /// Of archived states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// Version of the type that the values were written by.
+    pub schema: u32,
+    #[serde(borrow)]
+    pub values: Vec<(u32, StoredValue<'a>)>,
+}
+
+impl<'a> ResourceDocument<'a> {
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|_| Error::Corrupt { what: "resource" })
+    }
+
+    pub(super) fn value(&self, slot: u32) -> Option<&StoredValue<'a>> {
+        self.values.iter().find(|(own, _)| *own == slot).map(|(_, value)| value)
+    }
+}
+
+/// A metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct MetricDocument {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    pub creator: String,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "uuid_text")]
+    pub resource: Option<Uuid>,
+    pub policy: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statsd: Option<StatsdDocument>,
+    pub created: u64,
+}
+
+/// UUIDs as texts.
+mod uuid_text {
+    use super::*;
+
+    pub(super) fn serialize<S: Serializer>(
+        uuid: &Option<Uuid>,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        uuid.map(|uuid| uuid.to_string()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<Option<Uuid>, D::Error> {
+        let text = Option::<Text<'de>>::deserialize(deserializer)?;
+        text.map(|text| Uuid::parse_str(&text.0).map_err(D::Error::custom)).transpose()
+    }
+}
+
+/// Who feeds a metric.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct StatsdDocument {
+    #[serde(rename = "type")]
+    pub type_text: String,
+    pub event: bool,
+}
+
+impl From<&StatsdSeries> for StatsdDocument {
+    fn from(series: &StatsdSeries) -> Self {
+        StatsdDocument { type_text: series.type_text.clone(), event: series.kind == SeriesKind::Event }
+    }
+}
+
+impl From<StatsdDocument> for StatsdSeries {
+    fn from(document: StatsdDocument) -> Self {
+        let kind = if document.event { SeriesKind::Event } else { SeriesKind::Sampled };
+        StatsdSeries { type_text: document.type_text, kind }
+    }
+}
+
+/// An archive policy; its name is in the key.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PolicyDocument {
+    back_window: u32,
+    items: Vec<ItemDocument>,
+    methods: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ItemDocument {
+    granularity_ns: u64,
+    points: Option<u64>,
+}
+
+impl From<&ArchivePolicy> for PolicyDocument {
+    fn from(policy: &ArchivePolicy) -> Self {
+        let item = |item: &Item| ItemDocument { granularity_ns: item.granularity.ns(), points: item.points };
+        PolicyDocument {
+            back_window: policy.back_window,
+            items: policy.items.iter().map(item).collect(),
+            methods: policy.methods.iter().map(|method| method.to_string()).collect(),
+        }
+    }
+}
+
+impl PolicyDocument {
+    pub(super) fn policy(self, name: String) -> Result<ArchivePolicy> {
+        const CORRUPT: Error = Error::Corrupt { what: "archive policy" };
+        let item = |item: &ItemDocument| {
+            Granularity::from_ns(item.granularity_ns)
+                .map(|granularity| Item { granularity, points: item.points })
+        };
+        let items = self.items.iter().map(item).collect::<Option<Vec<_>>>().ok_or(CORRUPT)?;
+        let methods = self.methods.iter().map(|name| Method::parse(name)).collect::<Option<_>>();
+        if items.is_empty() {
+            return Err(CORRUPT);
+        }
+        Ok(ArchivePolicy { name, back_window: self.back_window, items, methods: methods.ok_or(CORRUPT)? })
+    }
+}
+
+/// A rule; its name is in the key.
+#[derive(Serialize, Deserialize)]
+pub(super) struct RuleDocument {
+    pub pattern: String,
+    pub policy: String,
+}
+
+/// A resource type; its name is in the key.
+#[derive(Serialize, Deserialize)]
+pub(super) struct TypeDocument<'a> {
+    pub version: u32,
+    pub next_slot: u32,
+    #[serde(borrow)]
+    pub attributes: Vec<AttributeDocument<'a>>,
+}
+
+impl<'a> TypeDocument<'a> {
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|_| Error::Corrupt { what: "resource type" })
+    }
+}
+
+/// An attribute of a type.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AttributeDocument<'a> {
+    pub name: String,
+    pub slot: u32,
+    pub kind: KindDocument,
+    pub required: bool,
+    /// Version of the type, value for states written by an older one.
+    #[serde(borrow)]
+    pub fills: Vec<(u32, StoredValue<'a>)>,
+}
+
+/// What the values of an attribute are.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum KindDocument {
+    String { min_length: u16, max_length: u16 },
+    Uuid,
+    Number { min: Option<Bound>, max: Option<Bound> },
+    Bool,
+    Datetime,
+}
+
+/// A bound of a number; infinities are texts.
+#[derive(Clone, Copy)]
+pub(super) struct Bound(f64);
+
+impl Serialize for Bound {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        StoredValue::of(&Value::Number(self.0)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let number = AttributeKind::Number { min: None, max: None };
+        match StoredValue::deserialize(deserializer)?.cell(&number) {
+            Some(Cell::Number(bound)) => Ok(Bound(bound)),
+            _ => Err(D::Error::custom("no number")),
+        }
+    }
+}
+
+impl From<AttributeKind> for KindDocument {
+    fn from(kind: AttributeKind) -> Self {
+        match kind {
+            AttributeKind::Text { min_length, max_length } => KindDocument::String { min_length, max_length },
+            AttributeKind::Uuid => KindDocument::Uuid,
+            AttributeKind::Number { min, max } => {
+                KindDocument::Number { min: min.map(Bound), max: max.map(Bound) }
+            }
+            AttributeKind::Bool => KindDocument::Bool,
+            AttributeKind::Time => KindDocument::Datetime,
+        }
+    }
+}
+
+impl AttributeDocument<'_> {
+    pub(super) fn attribute(&self) -> Attribute {
+        let kind = match self.kind {
+            KindDocument::String { min_length, max_length } => AttributeKind::Text { min_length, max_length },
+            KindDocument::Uuid => AttributeKind::Uuid,
+            KindDocument::Number { min, max } => {
+                AttributeKind::Number { min: min.map(|bound| bound.0), max: max.map(|bound| bound.0) }
+            }
+            KindDocument::Bool => AttributeKind::Bool,
+            KindDocument::Datetime => AttributeKind::Time,
+        };
+        Attribute { kind, required: self.required }
+    }
+}
+
+/// Numbers of the whole index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Counters {
+    /// Number of the last archived state.
+    pub revision: u64,
+    /// Active metrics.
+    pub metrics: u64,
+}

@@ -1,0 +1,241 @@
+//! The index over an ordered key-value engine: documents by key, secondary keys beside them, all of a
+//! change in one batch.
+//!
+//! One writer at a time, under a mutex that is not held while syncing; readers go straight to the
+//! engine and are never blocked. Readers see each document whole, and what they read one after the
+//! other may differ by what was written in between: what vanished is left out.
+//!
+//! The layout is drawn in `docs/format/index.md`; keys are made in [`keys`] alone, documents in
+//! [`documents`] alone.
+
+mod catalog;
+mod deletion;
+mod documents;
+mod keys;
+mod listing;
+mod metrics;
+mod order;
+mod plan;
+mod policies;
+mod resources;
+mod rows;
+mod scan;
+mod search;
+mod statsd;
+mod transaction;
+mod types;
+
+use std::sync::Arc;
+
+use orzo_model::filter::Condition;
+use orzo_model::metric::Metric;
+use orzo_model::resource::{Resource, ResourceId};
+use orzo_model::resource_type::{ResourceType, TypeChange};
+use orzo_model::{ArchivePolicy, MetricId, Timestamp};
+use parking_lot::{Mutex, RwLock};
+
+use self::catalog::Catalog;
+use self::documents::{Counters, decode};
+use self::transaction::Writer;
+use super::{
+    DeletedMetric, Deletion, Index, MetricPage, MetricSpec, NewMetric, NewResource, NewSeries, Patched,
+    PolicyChange, Resolved, ResourcePage, ResourcePatch, Result, Rule, StatsdHome,
+};
+use crate::error::Result as StoreResult;
+use crate::kv::{Family, Kv};
+
+/// The index of one process, alone with its engine.
+pub struct KvIndex {
+    kv: Arc<dyn Kv>,
+    /// Read after what refers to it; replaced by writers, after the write.
+    catalog: RwLock<Arc<Catalog>>,
+    writer: Mutex<Writer>,
+}
+
+impl KvIndex {
+    /// Opens the index that the engine holds; an empty engine is an empty index.
+    pub fn open(kv: Arc<dyn Kv>) -> StoreResult<Self> {
+        let catalog = Catalog::load(&*kv)?;
+        let counters = match kv.get(Family::Index, keys::COUNTERS)? {
+            Some(bytes) => decode(&bytes, "counters")?,
+            None => Counters::default(),
+        };
+        let writer = Writer { counters, ..Writer::default() };
+        Ok(KvIndex { kv, catalog: RwLock::new(Arc::new(catalog)), writer: Mutex::new(writer) })
+    }
+
+    fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.read().clone()
+    }
+}
+
+impl Index for KvIndex {
+    fn policies(&self) -> Result<Vec<Arc<ArchivePolicy>>> {
+        Ok(self.catalog().policies.values().cloned().collect())
+    }
+
+    fn policy(&self, name: &str) -> Result<Arc<ArchivePolicy>> {
+        self.catalog().policy(name).cloned()
+    }
+
+    fn create_policy(&self, policy: ArchivePolicy) -> Result<Arc<ArchivePolicy>> {
+        self.add_policy(policy)
+    }
+
+    fn update_policy(&self, name: &str, change: PolicyChange) -> Result<Arc<ArchivePolicy>> {
+        self.change_policy(name, change)
+    }
+
+    fn delete_policy(&self, name: &str) -> Result<()> {
+        self.remove_policy(name)
+    }
+
+    fn rules(&self) -> Result<Vec<Arc<Rule>>> {
+        Ok(self.catalog().rules.values().map(|compiled| compiled.rule.clone()).collect())
+    }
+
+    fn rule(&self, name: &str) -> Result<Arc<Rule>> {
+        self.catalog().rule(name).cloned()
+    }
+
+    fn create_rule(&self, rule: Rule) -> Result<Arc<Rule>> {
+        self.add_rule(rule)
+    }
+
+    fn rename_rule(&self, name: &str, new_name: &str) -> Result<Arc<Rule>> {
+        self.change_rule_name(name, new_name)
+    }
+
+    fn delete_rule(&self, name: &str) -> Result<()> {
+        self.remove_rule(name)
+    }
+
+    fn policy_by_rule(&self, metric_name: &str) -> Result<Arc<ArchivePolicy>> {
+        self.catalog().policy_by_rule(metric_name).cloned()
+    }
+
+    fn resource_types(&self) -> Result<Vec<Arc<ResourceType>>> {
+        Ok(self.catalog().types.values().map(|entry| entry.public.clone()).collect())
+    }
+
+    fn resource_type(&self, name: &str) -> Result<Arc<ResourceType>> {
+        Ok(self.catalog().resource_type(name)?.public.clone())
+    }
+
+    fn create_resource_type(&self, resource_type: ResourceType) -> Result<Arc<ResourceType>> {
+        self.add_type(resource_type)
+    }
+
+    fn change_resource_type(&self, change: &TypeChange) -> Result<Arc<ResourceType>> {
+        self.change_type(change)
+    }
+
+    fn delete_resource_type(&self, name: &str) -> Result<()> {
+        self.remove_type(name)
+    }
+
+    fn create_resource(&self, new: NewResource) -> Result<Resource> {
+        self.add_resource(new)
+    }
+
+    fn resource(&self, resource_type: &str, id: ResourceId) -> Result<Resource> {
+        self.find_resource(resource_type, id)
+    }
+
+    fn patch_resource(&self, resource_type: &str, id: ResourceId, patch: ResourcePatch) -> Result<Patched> {
+        self.change_resource(resource_type, id, patch)
+    }
+
+    fn set_ended_at(&self, id: ResourceId, ended_at: Option<Timestamp>, now: Timestamp) -> Result<bool> {
+        self.change_end(id, ended_at, now)
+    }
+
+    fn delete_resource(
+        &self,
+        resource_type: &str,
+        id: ResourceId,
+        expected: Option<Timestamp>,
+    ) -> Result<Deletion> {
+        self.remove_resource(resource_type, id, expected)
+    }
+
+    fn resources(&self, page: &ResourcePage<'_>) -> Result<Vec<Resource>> {
+        self.find_resources(page)
+    }
+
+    fn history(&self, id: ResourceId, page: &ResourcePage<'_>) -> Result<Vec<Resource>> {
+        self.find_history(id, page)
+    }
+
+    fn delete_resources(&self, resource_type: &str, condition: &Condition) -> Result<Deletion> {
+        self.remove_resources(resource_type, condition)
+    }
+
+    fn create_metrics(&self, new: Vec<NewMetric>, now: Timestamp) -> Result<Vec<Result<Metric>>> {
+        self.add_metrics_alone(new, now)
+    }
+
+    fn add_metrics(
+        &self,
+        resource_type: &str,
+        id: ResourceId,
+        metrics: Vec<(String, MetricSpec)>,
+        now: Timestamp,
+    ) -> Result<Vec<Metric>> {
+        self.add_metrics_to(resource_type, id, &metrics, now)
+    }
+
+    fn metrics_by_id(&self, ids: &[MetricId]) -> Result<Vec<Option<Metric>>> {
+        Ok(ids.iter().map(|id| self.find_metric(*id)).collect::<StoreResult<_>>()?)
+    }
+
+    fn metrics_by_name(&self, names: &[(ResourceId, &str)]) -> Result<Vec<Option<Metric>>> {
+        let found = names.iter().map(|(id, name)| self.find_metric_named(*id, name));
+        Ok(found.collect::<StoreResult<_>>()?)
+    }
+
+    fn metrics_of(&self, id: ResourceId) -> Result<Vec<Metric>> {
+        Ok(self.find_metrics_of(id)?)
+    }
+
+    fn metrics(&self, page: &MetricPage<'_>) -> Result<Vec<Metric>> {
+        self.find_metrics(page)
+    }
+
+    fn delete_metrics(&self, ids: &[MetricId]) -> Result<Vec<MetricId>> {
+        self.remove_metrics(ids)
+    }
+
+    fn deleted_metrics(&self, after: Option<MetricId>, limit: usize) -> Result<Vec<DeletedMetric>> {
+        self.find_deleted(after, limit)
+    }
+
+    fn expunge(&self, ids: &[MetricId]) -> Result<()> {
+        self.forget_metrics(ids)
+    }
+
+    fn metrics_count(&self) -> Result<u64> {
+        Ok(self.writer.lock().counters.metrics)
+    }
+
+    fn resolve(&self, home: &StatsdHome, new: &[NewSeries], now: Timestamp) -> Result<Vec<Resolved>> {
+        self.resolve_series(home, new, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::conformance::{Database, index_conformance};
+    use crate::memory::MemoryKv;
+
+    fn memory() -> Database {
+        let kv: Arc<dyn Kv> = Arc::new(MemoryKv::new());
+        Box::new(move || Arc::new(KvIndex::open(kv.clone()).unwrap()))
+    }
+
+    #[test]
+    fn conforms_in_memory() {
+        index_conformance(memory);
+    }
+}

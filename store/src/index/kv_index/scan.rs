@@ -1,0 +1,42 @@
+//! Scans whose visitors may fail.
+
+use std::ops::ControlFlow;
+
+use crate::error::Result;
+use crate::kv::{Direction, Family, Kv, prefix_end};
+
+/// Goes on with a scan.
+pub(super) const NEXT: Result<ControlFlow<()>> = Ok(ControlFlow::Continue(()));
+/// Ends a scan.
+pub(super) const DONE: Result<ControlFlow<()>> = Ok(ControlFlow::Break(()));
+
+/// Called with each key and value; an error ends the scan and comes out of it.
+pub(super) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
+
+/// Visits the keys in `[from, to)`, ascending.
+pub(super) fn scan(kv: &dyn Kv, family: Family, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+    let mut failure = Ok(());
+    kv.scan(family, from, to, Direction::Forward, &mut |key, value| match visit(key, value) {
+        Ok(flow) => flow,
+        Err(error) => {
+            failure = Err(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    failure
+}
+
+/// Visits the keys that start with `prefix`, ascending.
+pub(super) fn scan_prefix(kv: &dyn Kv, family: Family, prefix: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+    scan(kv, family, prefix, &prefix_end(prefix), visit)
+}
+
+/// Whether any key starts with `prefix`.
+pub(super) fn any(kv: &dyn Kv, family: Family, prefix: &[u8]) -> Result<bool> {
+    let mut found = false;
+    scan_prefix(kv, family, prefix, &mut |_, _| {
+        found = true;
+        DONE
+    })?;
+    Ok(found)
+}

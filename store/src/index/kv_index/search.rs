@@ -1,0 +1,326 @@
+//! Finding resources: pages, in any order, of what meets a condition.
+//!
+//! Three ways, the cheapest that promises to do: follow keys that the condition allows, if they lead to
+//! few resources; walk the table of the default order until the page is full; read everything and keep
+//! the first. Reading in sequence costs about a fifth of reading one by one, whence the bounds.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use orzo_model::filter::Condition;
+use orzo_model::resource::{Resource, ResourceId, Revision, parse_uuid};
+use orzo_model::resource_type::GENERIC;
+
+use super::KvIndex;
+use super::catalog::{Catalog, TypeEntry};
+use super::keys;
+use super::order::{ResourceOrder, Top, is_default, place, resource_order};
+use super::plan::{Candidates, plan, types};
+use super::rows::{ResourceRow, StoredState, type_text};
+use super::scan::{DONE, NEXT, scan, scan_prefix};
+use crate::error::{Error as StoreError, Result as StoreResult};
+use crate::index::{Error, Kind, ResourcePage, Result};
+use crate::kv::{Family, prefix_end};
+
+/// So many resources are read one by one without looking for another way.
+const FEW: usize = 2_048;
+/// More than this, and reading everything in sequence is taken to be cheaper.
+const MANY: usize = 16_384;
+
+/// A search, understood.
+struct Search<'a> {
+    catalog: Arc<Catalog>,
+    /// Only these types; `None`: all.
+    types: Option<Vec<Arc<str>>>,
+    /// The type whose table of the default order has them all; `None`: the table of all types.
+    order_table: Option<Arc<str>>,
+    condition: &'a Condition,
+    history: bool,
+    order: ResourceOrder,
+    /// The place of the marker.
+    after: Option<Vec<u8>>,
+    /// The key of the marker in the table of the default order, if that is the order.
+    after_key: Option<keys::Key>,
+    limit: Option<usize>,
+}
+
+/// A row and the bytes it was read from.
+type VisitRow<'a> = dyn FnMut(&ResourceRow<'_>, &[u8]) -> StoreResult<()> + 'a;
+
+impl KvIndex {
+    pub(super) fn find_resources(&self, page: &ResourcePage<'_>) -> Result<Vec<Resource>> {
+        let search = self.understand(page)?;
+        let states = self.select(&search)?;
+        self.answers(&search.catalog, &states, page.metrics)
+    }
+
+    pub(super) fn find_history(&self, id: ResourceId, page: &ResourcePage<'_>) -> Result<Vec<Resource>> {
+        let search = self.understand(&ResourcePage { history: true, ..page.clone() })?;
+        let not_found = || Error::NotFound(Kind::Resource, id.to_string());
+        let type_name = self.type_of(id)?.filter(|name| search.covers(name)).ok_or_else(not_found)?;
+        let states = self.top_of(&search, Some(&Candidates::from([(id, type_name)])))?;
+        self.answers(&search.catalog, &states, page.metrics)
+    }
+
+    /// The ids and types of what meets a condition, in no order.
+    pub(super) fn find_ids(
+        &self,
+        resource_type: &str,
+        condition: &Condition,
+    ) -> Result<Vec<(ResourceId, Arc<str>)>> {
+        let page = ResourcePage::all(resource_type, condition);
+        let search = self.understand(&page)?;
+        let mut found = Vec::new();
+        self.each_match(&search, self.candidates_of(&search, MANY)?.as_ref(), &mut |row, _| {
+            found.push((row.id, row.entry.public.name.clone()));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn understand<'a>(&self, page: &ResourcePage<'a>) -> Result<Search<'a>> {
+        let catalog = self.catalog();
+        let entry = catalog.resource_type(page.resource_type)?.clone();
+        let order = resource_order(page.order, &entry.public, page.history)?;
+        let types = catalog.types_of(&entry.public.name, page.condition);
+        let order_table = match types.as_deref() {
+            Some([name]) => order_table(name).map(|_| name.clone()),
+            _ => None,
+        };
+        let (condition, history, limit) = (page.condition, page.history, page.limit);
+        let (after, after_key) = (None, None);
+        let mut search =
+            Search { catalog, types, order_table, condition, history, order, after, after_key, limit };
+        if let Some(marker) = page.marker {
+            self.start_after(&mut search, marker, &entry.public.name)?;
+        }
+        Ok(search)
+    }
+
+    /// Makes a search begin after a marker: an item of the type asked for, whatever the condition.
+    fn start_after(&self, search: &mut Search<'_>, marker: &str, resource_type: &str) -> Result<()> {
+        let invalid = || Error::InvalidMarker(marker.to_owned());
+        let (id, revision) = parse_marker(marker, search.history).ok_or_else(invalid)?;
+        let of_type = |name: &Arc<str>| resource_type == GENERIC || **name == *resource_type;
+        let type_name = self.type_of(id)?.filter(of_type).ok_or_else(invalid)?;
+        let state = self.state(&type_name, id, revision)?.ok_or_else(invalid)?;
+        let entry = search.catalog.types.get(&type_name).ok_or_else(invalid)?;
+        let row = ResourceRow::read(id, revision, entry, &state.bytes)?;
+        let mut bytes = Vec::new();
+        place(&search.order, &row, &mut bytes);
+        search.after = Some(bytes);
+        search.after_key = Some(row.order_key(search.order_table.as_deref())?);
+        Ok(())
+    }
+
+    fn state(
+        &self,
+        type_name: &Arc<str>,
+        id: ResourceId,
+        revision: Revision,
+    ) -> StoreResult<Option<StoredState>> {
+        let Revision::Archived(number) = revision else { return self.current(type_name, id) };
+        let found = self.kv.get(Family::Index, &keys::revision(type_name, id, number))?;
+        Ok(found.map(|bytes| StoredState { id, revision, type_name: type_name.clone(), bytes }))
+    }
+
+    /// Picks the way.
+    fn select(&self, search: &Search<'_>) -> Result<Vec<StoredState>> {
+        let candidates = self.candidates_of(search, MANY)?;
+        let few = candidates.as_ref().is_some_and(|candidates| candidates.len() <= FEW);
+        if let Some(limit) = search.limit.filter(|_| !few && !search.history && is_default(&search.order)) {
+            let budget = if *search.condition == Condition::Always { usize::MAX } else { FEW.max(4 * limit) };
+            if let Some(page) = self.walk(search, limit, budget)? {
+                return Ok(page);
+            }
+        }
+        self.top_of(search, candidates.as_ref())
+    }
+
+    fn candidates_of(&self, search: &Search<'_>, max: usize) -> StoreResult<Option<Candidates>> {
+        match plan(search.condition, search.history) {
+            Some(probes) => self.candidates(&probes, max),
+            None => Ok(None),
+        }
+    }
+
+    /// Walks the table of the default order until `limit` matches are found or there are no more rows;
+    /// `None` if neither has happened after reading `budget` rows.
+    fn walk(&self, search: &Search<'_>, limit: usize, budget: usize) -> Result<Option<Vec<StoredState>>> {
+        let table = keys::order(search.order_table.as_deref());
+        let from = search.after_key.clone().map_or_else(|| table.clone(), keys::after);
+        let mut page = Vec::new();
+        let mut left = budget;
+        let mut full = limit == 0;
+        scan(&*self.kv, Family::IndexBy, &from, &prefix_end(&table), &mut |key, value| {
+            if full || left == 0 {
+                return DONE;
+            }
+            left -= 1;
+            if let Some(state) = self.walked(search, key, value)? {
+                page.push(state);
+                full = page.len() >= limit;
+            }
+            if full { DONE } else { NEXT }
+        })?;
+        Ok(if full || left > 0 { Some(page) } else { None })
+    }
+
+    /// The state that a key of the order table is about, if it still lies there and meets the condition.
+    fn walked(&self, search: &Search<'_>, key: &[u8], value: &[u8]) -> StoreResult<Option<StoredState>> {
+        let corrupt = StoreError::Corrupt { what: "key of a resource" };
+        let (Some(id), Some(start)) = (keys::last_id(key), keys::order_start(key)) else {
+            return Err(corrupt);
+        };
+        let type_name = type_text(value)?;
+        let Some(state) = self.current(&type_name, ResourceId::from_bytes(id))? else { return Ok(None) };
+        let Some(entry) = search.catalog.types.get(&type_name) else { return Ok(None) };
+        let row = ResourceRow::read(state.id, state.revision, entry, &state.bytes)?;
+        // Changed since the scan began: it lies further on now, and some later page has it.
+        let moved = row.document.since != start.ns();
+        let wanted = !moved && search.condition.holds(&row);
+        Ok(wanted.then_some(state))
+    }
+
+    /// Reads all candidates, or everything, and keeps the first of the order.
+    fn top_of(&self, search: &Search<'_>, candidates: Option<&Candidates>) -> Result<Vec<StoredState>> {
+        let mut top = Top::new(search.limit, search.after.clone());
+        let mut bytes = Vec::new();
+        self.each_match(search, candidates, &mut |row, stored| {
+            place(&search.order, row, &mut bytes);
+            top.offer(&bytes, || StoredState {
+                id: row.id,
+                revision: row.revision,
+                type_name: row.entry.public.name.clone(),
+                bytes: stored.to_vec(),
+            });
+            Ok(())
+        })?;
+        Ok(top.into_sorted())
+    }
+
+    fn each_match(
+        &self,
+        search: &Search<'_>,
+        candidates: Option<&Candidates>,
+        visit: &mut VisitRow<'_>,
+    ) -> StoreResult<()> {
+        let mut matching = |row: &ResourceRow<'_>, stored: &[u8]| {
+            if search.condition.holds(row) { visit(row, stored) } else { Ok(()) }
+        };
+        match candidates {
+            Some(candidates) => self.each_candidate(search, candidates, &mut matching),
+            None => self.each_state(search, &mut matching),
+        }
+    }
+
+    fn each_candidate(
+        &self,
+        search: &Search<'_>,
+        candidates: &Candidates,
+        visit: &mut VisitRow<'_>,
+    ) -> StoreResult<()> {
+        for (id, type_name) in candidates.iter().filter(|(_, name)| search.covers(name)) {
+            let Some(entry) = search.catalog.types.get(type_name) else { continue };
+            if let Some(state) = self.current(type_name, *id)? {
+                visit(&ResourceRow::read(*id, Revision::Current, entry, &state.bytes)?, &state.bytes)?;
+            }
+            if search.history {
+                let prefix = keys::revisions(type_name, *id);
+                scan_prefix(&*self.kv, Family::Index, &prefix, &mut |key, value| {
+                    visit_archived(entry, key, value, visit)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn each_state(&self, search: &Search<'_>, visit: &mut VisitRow<'_>) -> StoreResult<()> {
+        let tables =
+            if search.history { &[keys::RESOURCES, keys::REVISIONS][..] } else { &[keys::RESOURCES] };
+        for table in tables {
+            let prefixes = match &search.types {
+                None => vec![table.to_vec()],
+                Some(names) => names.iter().map(|name| keys::of_type(table, name)).collect(),
+            };
+            for prefix in prefixes {
+                self.each_of_table(search, &prefix, visit)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn each_of_table(&self, search: &Search<'_>, prefix: &[u8], visit: &mut VisitRow<'_>) -> StoreResult<()> {
+        let archived = prefix.starts_with(keys::REVISIONS);
+        // Rows of a type lie together, so the last one's type is nearly always this one's.
+        let mut last: Option<&Arc<TypeEntry>> = None;
+        scan_prefix(&*self.kv, Family::Index, prefix, &mut |key, value| {
+            let corrupt = StoreError::Corrupt { what: "key of a resource" };
+            let Some(name) = keys::type_name(key) else { return Err(corrupt) };
+            let known = last.filter(|entry| *entry.public.name == *name);
+            last = known.or_else(|| search.catalog.types.get(name));
+            // A type younger than the snapshot: so are its resources.
+            let Some(entry) = last else { return NEXT };
+            if archived {
+                return visit_archived(entry, key, value, visit);
+            }
+            let id = ResourceId::from_bytes(keys::last_id(key).ok_or(corrupt)?);
+            visit(&ResourceRow::read(id, Revision::Current, entry, value)?, value)?;
+            NEXT
+        })
+    }
+
+    fn answers(
+        &self,
+        catalog: &Catalog,
+        states: &[StoredState],
+        with_metrics: bool,
+    ) -> Result<Vec<Resource>> {
+        let answers = states.iter().map(|state| self.answer(catalog, state, with_metrics));
+        Ok(answers.filter_map(|answer| answer.transpose()).collect::<StoreResult<_>>()?)
+    }
+}
+
+impl Search<'_> {
+    fn covers(&self, type_name: &Arc<str>) -> bool {
+        self.types.as_ref().is_none_or(|names| names.contains(type_name))
+    }
+}
+
+impl Catalog {
+    /// The types that resources of `type_name` that meet a condition can have; `None`: any.
+    fn types_of(&self, type_name: &Arc<str>, condition: &Condition) -> Option<Vec<Arc<str>>> {
+        if **type_name != *GENERIC {
+            return Some(vec![type_name.clone()]);
+        }
+        let known = |name: &String| self.types.get_key_value(name.as_str()).map(|(name, _)| name.clone());
+        types(condition).map(|names| names.iter().filter_map(known).collect())
+    }
+}
+
+/// The type whose table of the default order has the resources of a type; `None`: the one of all.
+pub(super) fn order_table(type_name: &str) -> Option<&str> {
+    (type_name != GENERIC).then_some(type_name)
+}
+
+fn visit_archived(
+    entry: &TypeEntry,
+    key: &[u8],
+    value: &[u8],
+    visit: &mut VisitRow<'_>,
+) -> StoreResult<ControlFlow<()>> {
+    let parts = keys::revision_parts(key).ok_or(StoreError::Corrupt { what: "key of a revision" })?;
+    let (id, number) = parts;
+    visit(&ResourceRow::read(id, Revision::Archived(number), entry, value)?, value)?;
+    NEXT
+}
+
+fn parse_marker(marker: &str, history: bool) -> Option<(ResourceId, Revision)> {
+    let (id, revision) = if history {
+        let (id, number) = marker.rsplit_once('@')?;
+        (id, Revision::from_number(number.parse().ok()?)?)
+    } else {
+        (marker, Revision::Current)
+    };
+    Some((parse_uuid(id)?.into(), revision))
+}

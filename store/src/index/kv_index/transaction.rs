@@ -1,0 +1,121 @@
+//! One writer at a time: what it reads includes what it is about to write, and nothing is written
+//! before everything is known to be right.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use orzo_model::resource::ResourceId;
+use parking_lot::MutexGuard;
+
+use super::KvIndex;
+use super::catalog::Catalog;
+use super::documents::{Counters, encode};
+use super::keys::{self, Key};
+use crate::error::Result as StoreResult;
+use crate::index::Result;
+use crate::kv::{Batch, Change, Family, Kv, WhenStalled};
+
+/// What only the writer knows.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    pub counters: Counters,
+    /// Active metrics of resources that a statsd door writes to under a limit.
+    pub metrics_of: HashMap<ResourceId, u64>,
+}
+
+/// Changes under way. Dropping it forgets them.
+pub(super) struct Transaction<'a> {
+    index: &'a KvIndex,
+    pub writer: MutexGuard<'a, Writer>,
+    /// As it will be.
+    pub counters: Counters,
+    /// As it is.
+    pub catalog: Arc<Catalog>,
+    new_catalog: Option<Catalog>,
+    pending: BTreeMap<(Family, Key), Option<Vec<u8>>>,
+}
+
+impl KvIndex {
+    pub(super) fn begin(&self) -> Transaction<'_> {
+        let writer = self.writer.lock();
+        Transaction {
+            index: self,
+            counters: writer.counters,
+            writer,
+            catalog: self.catalog(),
+            new_catalog: None,
+            pending: BTreeMap::new(),
+        }
+    }
+
+    /// Runs `change`, and makes it durable if it succeeds. Others may write while this one syncs.
+    pub(super) fn durably<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> Result<T>) -> Result<T> {
+        let mut transaction = self.begin();
+        let result = change(&mut transaction)?;
+        if transaction.commit()? {
+            self.kv.sync()?;
+        }
+        Ok(result)
+    }
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn get(&self, family: Family, key: &Key) -> StoreResult<Option<Vec<u8>>> {
+        // The map has owned keys; a clone is cheap beside the read it saves.
+        match self.pending.get(&(family, key.clone())) {
+            Some(value) => Ok(value.clone()),
+            None => self.index.kv.get(family, key),
+        }
+    }
+
+    pub(super) fn has(&self, family: Family, key: &Key) -> StoreResult<bool> {
+        Ok(self.get(family, key)?.is_some())
+    }
+
+    pub(super) fn put(&mut self, family: Family, key: Key, value: Vec<u8>) {
+        self.pending.insert((family, key), Some(value));
+    }
+
+    pub(super) fn delete(&mut self, family: Family, key: Key) {
+        self.pending.insert((family, key), None);
+    }
+
+    /// The snapshot that this transaction is going to publish.
+    pub(super) fn catalog_mut(&mut self) -> &mut Catalog {
+        self.new_catalog.get_or_insert_with(|| Catalog::clone(&self.catalog))
+    }
+
+    /// What is written already.
+    pub(super) fn index(&self) -> &'a KvIndex {
+        self.index
+    }
+
+    /// What is written already.
+    pub(super) fn kv(&self) -> &'a dyn Kv {
+        &*self.index.kv
+    }
+
+    /// Writes everything; says whether there was anything.
+    pub(super) fn commit(mut self) -> Result<bool> {
+        if self.counters != self.writer.counters {
+            let counters = encode(&self.counters);
+            self.put(Family::Index, keys::COUNTERS.to_vec(), counters);
+        }
+        if self.pending.is_empty() {
+            return Ok(false);
+        }
+        let changes = std::mem::take(&mut self.pending).into_iter().map(|((family, key), value)| {
+            let change = match value {
+                Some(value) => Change::Put(key, value),
+                None => Change::Delete(key),
+            };
+            (family, change)
+        });
+        self.index.kv.write(Batch { changes: changes.collect() }, WhenStalled::Wait)?;
+        self.writer.counters = self.counters;
+        if let Some(catalog) = self.new_catalog.take() {
+            *self.index.catalog.write() = Arc::new(catalog);
+        }
+        Ok(true)
+    }
+}
