@@ -1,1 +1,33 @@
-//! stub
+//! Shards: threads that own series. Samples and measures go in, rows and windows come out.
+//!
+//! [`Shard`] is a state machine without thread, clock or disk. `driver` runs it, `flusher` and `syncer`
+//! wait for the store in its place, `resolver` asks the index, and [`Handle`] is what everybody else sees.
+
+pub mod command;
+pub mod counters;
+mod driver;
+mod flusher;
+mod handle;
+mod id_map;
+pub mod limits;
+pub mod record;
+mod recover;
+mod resolver;
+mod series_table;
+mod shard;
+mod slot;
+mod slots;
+mod statsd;
+mod syncer;
+
+pub use command::{Command, Commit, Name, Outbox, Pending, Post, PostError, ReadKey, Resolution};
+pub use counters::ShardCounters;
+pub use driver::{Driver, Durability};
+pub use flusher::Flusher;
+pub use handle::Handle;
+pub use recover::{Recovered, recover};
+pub use resolver::{Resolver, StatsdRules};
+pub use series_table::CheckpointJob;
+pub use shard::{Shard, ShardConfig};
+pub use slot::{GaugeDialect, Semantics};
+pub use syncer::Syncer;

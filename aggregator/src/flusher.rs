@@ -1,0 +1,81 @@
+//! Takes checkpoints to the store: rows first, then windows and low-water marks, then the shard is told.
+//!
+//! The order is what makes recovery right. A crash in between leaves rows that a replay writes again;
+//! never a window that knows of batches whose rows are missing.
+
+use std::sync::Arc;
+
+use crossbeam::channel::Receiver;
+use orzo_model::run::Run;
+use orzo_model::series::Checkpoint;
+use orzo_model::{ArchivePolicy, Granularity, MetricId, Timestamp};
+use orzo_store::{Aggregates, Backlog, MetricRuns, Result};
+
+use crate::command::Command;
+use crate::handle::Handle;
+use crate::series_table::CheckpointJob;
+
+/// Physical retention is by whole splits of so many buckets, as in the reference.
+const SPLIT_BUCKETS: u64 = 3600;
+
+/// The body of a flusher thread.
+pub struct Flusher {
+    /// Where rows go.
+    pub aggregates: Arc<dyn Aggregates>,
+    /// Where windows and low-water marks go.
+    pub backlog: Arc<dyn Backlog>,
+    /// Jobs; the thread ends when all senders are gone.
+    pub jobs: Receiver<CheckpointJob>,
+    /// Tells the shards.
+    pub handle: Handle,
+}
+
+impl Flusher {
+    /// Runs until no job can come any more.
+    pub fn run(self) {
+        for job in &self.jobs {
+            let partition = job.partition;
+            let stored = match store(job, &*self.aggregates, &*self.backlog) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::error!(%error, partition = partition.index(), "a checkpoint could not be stored");
+                    false
+                }
+            };
+            self.handle.tell(partition, Command::Checkpointed { partition, stored });
+        }
+    }
+}
+
+/// Stores one job.
+///
+/// # Errors
+/// Whatever the stores say; then nothing was promised, and the same job may be stored again.
+pub(crate) fn store(job: CheckpointJob, aggregates: &dyn Aggregates, backlog: &dyn Backlog) -> Result<()> {
+    let mut metrics: Vec<MetricRuns> =
+        job.series.iter().map(|(id, checkpoint)| runs(*id, checkpoint)).collect();
+    // The store takes sorted keys several times faster than random ones.
+    metrics.sort_unstable_by_key(|metric| metric.id);
+    aggregates.write(&metrics)?;
+    // ORDER: rows before windows, windows and low water in one step.
+    let mut windows: Vec<(MetricId, Vec<u8>)> =
+        job.series.into_iter().map(|(id, checkpoint)| (id, checkpoint.window())).collect();
+    windows.sort_unstable_by_key(|(id, _)| *id);
+    backlog.checkpoint(windows, &[(job.partition, job.low)])
+}
+
+fn runs(id: MetricId, checkpoint: &Checkpoint) -> MetricRuns {
+    let runs = checkpoint.runs();
+    let horizon =
+        |run: &Run| Some((run.width(), horizon(checkpoint.policy(), run.width(), *run.starts().last()?)?));
+    let horizons = runs.iter().filter_map(horizon).collect();
+    MetricRuns { id, seq: checkpoint.seq(), runs, horizons }
+}
+
+/// Before when buckets may go, if any may yet: the start of the split that holds the oldest one kept.
+fn horizon(policy: &ArchivePolicy, width: Granularity, newest: Timestamp) -> Option<Timestamp> {
+    let timespan_ns = policy.item(width)?.timespan_ns()?;
+    let oldest = newest.ns().checked_sub(timespan_ns)?;
+    let split = Granularity::from_ns(width.ns().checked_mul(SPLIT_BUCKETS)?)?;
+    Some(Timestamp::from_ns(oldest)?.floor(split))
+}

@@ -1,0 +1,161 @@
+//! What everybody else sees of the shards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use orzo_base::Doorbell;
+use orzo_model::{ArchivePolicy, Column, MetricId, Partition, Partitions};
+
+use crate::command::{Command, Post, PostError, ReadKey};
+use crate::counters::ShardCounters;
+use crate::limits::COMMANDS_WAITING;
+
+/// One shard's end of things.
+struct End {
+    commands: Sender<Command>,
+    bell: Arc<Doorbell>,
+    counters: Arc<ShardCounters>,
+}
+
+/// Reaches every shard. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    partitions: Partitions,
+    ends: Arc<[End]>,
+}
+
+impl Handle {
+    /// Ends for shards with these doorbells, and the commands that will come out of them.
+    pub fn new(partitions: Partitions, bells: Vec<Arc<Doorbell>>) -> (Self, Vec<Receiver<Command>>) {
+        let make = |bell| {
+            let (commands, inbox) = bounded(COMMANDS_WAITING);
+            (End { commands, bell, counters: Arc::default() }, inbox)
+        };
+        let (ends, inboxes): (Vec<_>, _) = bells.into_iter().map(make).unzip();
+        (Handle { partitions, ends: ends.into() }, inboxes)
+    }
+
+    /// How metrics are divided.
+    pub fn partitions(&self) -> Partitions {
+        self.partitions
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The shard that owns a partition.
+    pub fn owner(&self, partition: Partition) -> usize {
+        partition.index() % self.ends.len()
+    }
+
+    /// The partitions that a shard owns.
+    pub fn owned(&self, shard: usize) -> Vec<Partition> {
+        self.partitions.all().filter(|partition| self.owner(*partition) == shard).collect()
+    }
+
+    /// What a shard counts.
+    pub fn counters(&self, shard: usize) -> &Arc<ShardCounters> {
+        &self.ends[shard].counters
+    }
+
+    fn shard_of(&self, id: MetricId) -> usize {
+        self.owner(self.partitions.of(id))
+    }
+
+    /// Stores measures. On return they are as durable as configured, and every read shows them.
+    ///
+    /// # Errors
+    /// If a shard is busy or the store failed. What other shards were given may be stored.
+    pub fn post(&self, posts: Vec<Post>) -> Result<(), PostError> {
+        let groups = group(posts, |post| self.shard_of(post.id));
+        let asked = groups.len();
+        let (ack, acks) = bounded(asked);
+        for (shard, posts) in groups {
+            self.try_tell(shard, Command::Post(posts, ack.clone()))?;
+        }
+        drop(ack);
+        let answers: Vec<()> = acks.iter().collect::<Result<_, _>>()?;
+        // Fewer answers: a shard ended before it could store.
+        if answers.len() == asked { Ok(()) } else { Err(going_down()) }
+    }
+
+    /// Fresh buckets, in the order of the keys. They overlay what the store says *afterwards*.
+    pub fn read(&self, keys: &[ReadKey]) -> Vec<Column> {
+        let groups = group(keys.iter().enumerate().collect(), |(_, key)| self.shard_of(key.id));
+        let ask = |(shard, keys): (usize, Vec<(usize, &ReadKey)>)| {
+            let (reply, answer) = bounded(1);
+            let (positions, keys): (Vec<usize>, Vec<ReadKey>) =
+                keys.into_iter().map(|(at, key)| (at, *key)).unzip();
+            self.tell_shard(shard, Command::Read(keys, reply));
+            (positions, answer)
+        };
+        // All are asked before the first is waited for.
+        let asked: Vec<_> = groups.into_iter().map(ask).collect();
+        let mut columns = vec![Column::default(); keys.len()];
+        for (positions, answer) in asked {
+            // A shard that has ended has stored everything.
+            let found = answer.recv().unwrap_or_default();
+            positions.into_iter().zip(found).for_each(|(at, column)| columns[at] = column);
+        }
+        columns
+    }
+
+    /// Drops the live state of metrics that are deleted. All shards are told: a statsd series may live in
+    /// another than the metric it feeds.
+    pub fn forget(&self, ids: &[MetricId]) {
+        self.tell_all(|| Command::Forget(ids.to_vec()));
+    }
+
+    /// Applies a changed policy everywhere.
+    pub fn policy_changed(&self, policy: &Arc<ArchivePolicy>) {
+        self.tell_all(|| Command::PolicyChanged(policy.clone()));
+    }
+
+    /// Nothing more will come: shards store everything and end.
+    pub fn stop(&self) {
+        self.tell_all(|| Command::Stop);
+    }
+
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        (0..self.ends.len()).for_each(|shard| self.tell_shard(shard, command()));
+    }
+
+    /// Tells the owner of a partition, waiting while its inbox is full.
+    pub fn tell(&self, partition: Partition, command: Command) {
+        self.tell_shard(self.owner(partition), command);
+    }
+
+    fn tell_shard(&self, shard: usize, command: Command) {
+        // A shard that has ended needs no telling.
+        let _ = self.ends[shard].commands.send(command);
+        self.ends[shard].bell.ring();
+    }
+
+    /// Tells a shard if its inbox has room.
+    ///
+    /// # Errors
+    /// [`PostError::Busy`] if it has none.
+    pub fn try_tell(&self, shard: usize, command: Command) -> Result<(), PostError> {
+        let sent = self.ends[shard].commands.try_send(command);
+        self.ends[shard].bell.ring();
+        sent.map_err(|error| match error {
+            TrySendError::Full(_) => PostError::Busy,
+            TrySendError::Disconnected(_) => going_down(),
+        })
+    }
+}
+
+fn going_down() -> PostError {
+    PostError::Failed("the daemon is going down".into())
+}
+
+fn group<T>(items: Vec<T>, shard_of: impl Fn(&T) -> usize) -> BTreeMap<usize, Vec<T>> {
+    let mut groups: BTreeMap<usize, Vec<T>> = BTreeMap::new();
+    for item in items {
+        groups.entry(shard_of(&item)).or_default().push(item);
+    }
+    groups
+}

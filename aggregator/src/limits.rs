@@ -1,0 +1,23 @@
+//! Every bound of a shard, and why it is what it is.
+
+/// Batches of samples taken in one turn: 16 384 samples, a few milliseconds.
+pub const BATCHES_PER_TURN: usize = 64;
+/// Commands taken in one turn.
+pub const COMMANDS_PER_TURN: usize = 256;
+/// Commands that may wait for a shard; past it HTTP answers 503.
+pub const COMMANDS_WAITING: usize = 1024;
+/// Series in one checkpoint: large enough that a batch of the store pays, small enough to spread.
+pub const SERIES_PER_CHECKPOINT: usize = 256;
+/// Statsd series of one shard whose names wait for the index; past it samples of new names are dropped
+/// with a reason.
+pub const NAMES_WAITING: usize = 1 << 16;
+/// Names asked of the index in one message.
+pub const NAMES_PER_ASK: usize = 1024;
+/// Distinct members counted in one set and flush period.
+pub const SET_MEMBERS: usize = 1 << 20;
+/// How long a series without an archive policy is refused before the index is asked again.
+pub const REFUSAL_NS: u64 = 10 * orzo_model::SECOND;
+/// Events and gauges are committed at least this often: what a killed process may lose of them.
+pub const COMMIT_INTERVAL_NS: u64 = orzo_model::SECOND;
+/// Raw measures that wait for a checkpoint in one shard before it starts early; 16 bytes each.
+pub const DIRTY_MEASURES: usize = 4 << 20;

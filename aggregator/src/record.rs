@@ -1,0 +1,105 @@
+//! What one commit of one partition says: the content of a backlog blob.
+//!
+//! Layout in `docs/format/backlog.md`. Each record is one batch of its series, live and in replay, since
+//! what a window accepts depends on where batches end.
+
+use orzo_model::Measure;
+use orzo_model::MetricId;
+use orzo_model::codec::{Corrupt, Reader, put_varint, seal, unseal};
+use orzo_model::summary::Summary;
+use orzo_model::window::{put_measures, read_measures};
+
+const VERSION: u8 = 1;
+const MEASURES: u8 = 0;
+const EVENTS: u8 = 1;
+
+/// What came for one series.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Payload {
+    /// Points of a sampled series, in order of arrival.
+    Measures(Vec<Measure>),
+    /// Events, summed up; each summary lies within one second.
+    Events(Vec<Summary>),
+}
+
+/// One batch of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// By which it is stored.
+    pub id: MetricId,
+    /// What came.
+    pub payload: Payload,
+}
+
+/// Writes a blob.
+pub fn encode<'a>(records: impl ExactSizeIterator<Item = &'a Record>) -> Vec<u8> {
+    let mut out = vec![VERSION];
+    put_varint(&mut out, records.len() as u64);
+    for record in records {
+        out.extend_from_slice(&record.id.to_bytes());
+        match &record.payload {
+            Payload::Measures(measures) => {
+                out.push(MEASURES);
+                put_measures(&mut out, measures);
+            }
+            Payload::Events(events) => {
+                out.push(EVENTS);
+                put_varint(&mut out, events.len() as u64);
+                events.iter().for_each(|event| event.encode(&mut out));
+            }
+        }
+    }
+    seal(&mut out);
+    out
+}
+
+/// Reads a blob.
+///
+/// # Errors
+/// [`Corrupt`] if the checksum or the layout does not hold.
+pub fn decode(bytes: &[u8]) -> Result<Vec<Record>, Corrupt> {
+    let mut reader = Reader::new(unseal(bytes)?);
+    if reader.byte()? != VERSION {
+        return Err(Corrupt);
+    }
+    let count = reader.count(17)?;
+    (0..count).map(|_| decode_record(&mut reader)).collect()
+}
+
+fn decode_record(reader: &mut Reader<'_>) -> Result<Record, Corrupt> {
+    let id = MetricId::from_bytes(reader.array()?);
+    let payload = match reader.byte()? {
+        MEASURES => Payload::Measures(read_measures(reader)?),
+        EVENTS => {
+            let count = reader.count(1)?;
+            Payload::Events((0..count).map(|_| Summary::decode(reader)).collect::<Result<_, _>>()?)
+        }
+        _ => return Err(Corrupt),
+    };
+    Ok(Record { id, payload })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orzo_model::Timestamp;
+    use orzo_model::summary::Weighing;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let at = Timestamp::from_ns(5).unwrap();
+        let event = Summary::of(at, 2.0, 1.0, Weighing::Event, true);
+        let records = vec![
+            Record {
+                id: MetricId::from_bits(1),
+                payload: Payload::Measures(vec![Measure { at, value: 1.5 }]),
+            },
+            Record { id: MetricId::from_bits(2), payload: Payload::Events(vec![event]) },
+        ];
+        let bytes = encode(records.iter());
+        assert_eq!(decode(&bytes).unwrap(), records);
+        for cut in 0..bytes.len() {
+            assert_eq!(decode(&bytes[..cut]), Err(Corrupt));
+        }
+    }
+}

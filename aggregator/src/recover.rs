@@ -1,0 +1,122 @@
+//! What a shard does before it takes anything: read windows and replay blobs.
+//!
+//! For each of its partitions: blobs above the low-water mark, in order; for each series in them its window
+//! once, and then every batch that the window does not hold yet. Rows already written are written again with
+//! the same content.
+
+use orzo_model::series::{Series, SeriesKind};
+use orzo_model::{ArchivePolicy, MetricId, Partition, Timestamp};
+use orzo_store::index::Index;
+use orzo_store::{Backlog, Error, Result, Seq, index};
+use std::sync::Arc;
+
+use crate::id_map::IdMap;
+use crate::record::{self, Record};
+use crate::shard::{Shard, kind_of, put};
+
+/// What a recovery found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Blobs read.
+    pub blobs: u64,
+    /// Batches put in series.
+    pub batches: u64,
+    /// Batches of metrics that are gone.
+    pub orphans: u64,
+    /// Blobs or windows that did not decode.
+    pub damaged: u64,
+}
+
+/// Brings a new shard to where the store is.
+///
+/// # Errors
+/// When the store or the index cannot be read. Damage is counted instead, and skipped.
+pub fn recover(
+    shard: &mut Shard,
+    backlog: &dyn Backlog,
+    index: &dyn Index,
+    now: Timestamp,
+) -> Result<Recovered> {
+    let mut replay =
+        Replay { shard, backlog, index, now, known: IdMap::default(), found: Recovered::default() };
+    for partition in replay.shard.config.owned.clone() {
+        replay.partition(partition)?;
+    }
+    let Replay { shard, found, .. } = replay;
+    shard.counters.damaged.add(found.damaged);
+    shard.publish();
+    Ok(found)
+}
+
+struct Replay<'a> {
+    shard: &'a mut Shard,
+    backlog: &'a dyn Backlog,
+    index: &'a dyn Index,
+    now: Timestamp,
+    /// Number of the last batch in the stored window of each series met; `None`: the metric is gone.
+    known: IdMap<Option<Seq>>,
+    found: Recovered,
+}
+
+impl Replay<'_> {
+    fn partition(&mut self, partition: Partition) -> Result<()> {
+        let position = self.backlog.position(partition)?;
+        self.shard.start_after(partition, position.newest);
+        // Collected first: putting them in series reads the store, too.
+        let mut blobs = Vec::new();
+        self.backlog.replay(partition, &mut |seq, bytes| blobs.push((seq, record::decode(bytes))))?;
+        for (seq, records) in blobs {
+            self.found.blobs += 1;
+            match records {
+                Ok(records) => records.into_iter().try_for_each(|record| self.record(seq, record))?,
+                Err(_) => self.found.damaged += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, seq: Seq, record: Record) -> Result<()> {
+        let stored = match self.known.get(&record.id) {
+            Some(known) => *known,
+            None => {
+                let stored = self.load(&record)?;
+                self.known.insert(record.id, stored);
+                stored
+            }
+        };
+        match stored {
+            None => self.found.orphans += 1,
+            Some(stored) if seq <= stored => {}
+            Some(_) => {
+                put(&mut self.shard.series, record, seq, self.now);
+                self.found.batches += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a series in memory as its window has it.
+    fn load(&mut self, record: &Record) -> Result<Option<Seq>> {
+        let Some((policy, kind)) = self.policy(record.id)? else { return Ok(None) };
+        let window = self.backlog.window(record.id)?;
+        let series = match window.map(|window| Series::decode(&window, policy.clone())) {
+            Some(Ok(series)) => series,
+            Some(Err(_)) => {
+                self.found.damaged += 1;
+                Series::new(kind.unwrap_or(kind_of(&record.payload)), policy)
+            }
+            None => Series::new(kind.unwrap_or(kind_of(&record.payload)), policy),
+        };
+        let stored = series.seq();
+        self.shard.series.insert(record.id, series);
+        Ok(Some(stored))
+    }
+
+    fn policy(&self, id: MetricId) -> Result<Option<(Arc<ArchivePolicy>, Option<SeriesKind>)>> {
+        let metric = index::metric(self.index, id).map_err(|error| match error {
+            index::Error::Store(error) => error,
+            _ => Error::Corrupt { what: "metric" },
+        })?;
+        Ok(metric.map(|metric| (metric.policy, metric.statsd.map(|statsd| statsd.kind))))
+    }
+}

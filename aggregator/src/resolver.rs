@@ -1,0 +1,133 @@
+//! Asks the index which metrics statsd series are, in the shards' place.
+
+use std::sync::Arc;
+
+use crossbeam::channel::Receiver;
+use orzo_model::drop_reason::DropReason;
+use orzo_model::metric::StatsdSeries;
+use orzo_model::sample::{Flags, Kind, Names};
+use orzo_model::series::{Series, SeriesKind};
+use orzo_model::{ArchivePolicy, MetricId, Timestamp};
+use orzo_store::Backlog;
+use orzo_store::index::{Index, NewSeries, Refusal, Resolved, StatsdHome};
+
+use crate::command::{Command, Name, Resolution};
+use crate::handle::Handle;
+use crate::limits::NAMES_PER_ASK;
+
+/// How statsd series become metrics.
+#[derive(Clone, Debug)]
+pub struct StatsdRules {
+    /// Where they live.
+    pub home: StatsdHome,
+    /// The archive policy of each type, by [`Kind::index`]; `None`: by rule.
+    pub policies: [Option<String>; Kind::COUNT],
+}
+
+/// The body of the resolver thread.
+pub struct Resolver {
+    /// Who knows.
+    pub index: Arc<dyn Index>,
+    /// Knows the last level of gauges.
+    pub backlog: Arc<dyn Backlog>,
+    /// How they are named and kept.
+    pub rules: StatsdRules,
+    /// Questions; the thread ends when all senders are gone.
+    pub names: Receiver<Vec<Name>>,
+    /// Answers.
+    pub handle: Handle,
+    /// The time.
+    pub clock: fn() -> Timestamp,
+}
+
+impl Resolver {
+    /// Runs until nobody can ask any more.
+    pub fn run(self) {
+        while let Ok(mut names) = self.names.recv() {
+            // Questions that came meanwhile share one write of the index.
+            while names.len() < NAMES_PER_ASK {
+                match self.names.try_recv() {
+                    Ok(more) => names.extend(more),
+                    Err(_) => break,
+                }
+            }
+            self.answer(names);
+        }
+    }
+
+    fn answer(&self, names: Vec<Name>) {
+        let series: Vec<NewSeries> = names.iter().map(|name| self.series(name)).collect();
+        let answers = match self.index.resolve(&self.rules.home, &series, (self.clock)()) {
+            Ok(answers) => {
+                names.iter().zip(answers).map(|(name, answer)| self.resolution(name, answer)).collect()
+            }
+            Err(error) => {
+                tracing::error!(%error, "statsd series could not be looked up");
+                vec![Resolution::Refused(DropReason::StoreFailed); names.len()]
+            }
+        };
+        let partitions = self.handle.partitions();
+        for partition in partitions.all() {
+            let here = names.iter().zip(&answers).filter(|(name, _)| partitions.of(name.id) == partition);
+            let resolved: Vec<_> = here.map(|(name, answer)| (name.id, answer.clone())).collect();
+            if !resolved.is_empty() {
+                self.handle.tell(partition, Command::Resolved(resolved));
+            }
+        }
+    }
+
+    fn series(&self, name: &Name) -> NewSeries {
+        let Names { resource, metric, unit } = Names::split(name.flags, &name.bytes);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        NewSeries {
+            hash_id: name.id,
+            resource: resource.map(text),
+            name: text(metric),
+            unit: unit.map(text),
+            series: StatsdSeries { type_text: name.kind.wire_type().into(), kind: kind_of(name) },
+            policy: self.policy(name.kind),
+        }
+    }
+
+    /// The policy configured for a type, if it exists; else the rules decide.
+    fn policy(&self, kind: Kind) -> Option<String> {
+        let configured = self.rules.policies[kind.index()].as_ref()?;
+        self.index.policy(configured).is_ok().then(|| configured.clone())
+    }
+
+    fn resolution(&self, name: &Name, answer: Resolved) -> Resolution {
+        match answer {
+            Resolved::Metric { id, policy, created, renamed } => {
+                if renamed {
+                    let name = String::from_utf8_lossy(&name.bytes);
+                    tracing::warn!(%name, %id, "another type owns the name: the series is called name|type");
+                }
+                let asks = name.kind == Kind::Gauge && !created;
+                let level = if asks { self.level(id, policy.clone()) } else { None };
+                Resolution::Metric { id, policy, level }
+            }
+            Resolved::Refused(refusal) => Resolution::Refused(reason(refusal)),
+        }
+    }
+
+    /// The last level of a gauge as of its last checkpoint, for changes to start from.
+    fn level(&self, id: MetricId, policy: Arc<ArchivePolicy>) -> Option<f64> {
+        let window = self.backlog.window(id).ok()??;
+        let series = Series::decode(&window, policy).ok()?;
+        series.raw().last().map(|point| point.value)
+    }
+}
+
+fn kind_of(name: &Name) -> SeriesKind {
+    let event = name.kind.is_event() && !name.flags.has(Flags::GNOCCHI);
+    if event { SeriesKind::Event } else { SeriesKind::Sampled }
+}
+
+fn reason(refusal: Refusal) -> DropReason {
+    match refusal {
+        Refusal::NoPolicy => DropReason::NoPolicy,
+        Refusal::Limit => DropReason::SeriesLimit,
+        Refusal::Resource => DropReason::BadResource,
+        Refusal::Name => DropReason::NameTooLong,
+    }
+}

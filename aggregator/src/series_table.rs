@@ -1,0 +1,157 @@
+//! The series a shard holds in memory, and which of them are dirty, in the order in which they became so.
+
+use std::collections::VecDeque;
+
+use orzo_model::series::{Checkpoint, Series};
+use orzo_model::{MetricId, Partition, Partitions, Timestamp};
+use orzo_store::Seq;
+
+use crate::id_map::IdMap;
+use crate::limits::SERIES_PER_CHECKPOINT;
+
+struct Dirty {
+    id: MetricId,
+    /// Number of the first blob that is not in a checkpoint.
+    first_seq: Seq,
+    since: Timestamp,
+}
+
+#[derive(Default)]
+struct Queue {
+    dirty: VecDeque<Dirty>,
+    /// Taken by the job under way.
+    in_flight: Option<Vec<Dirty>>,
+    last_seq: Seq,
+}
+
+/// Series of one partition on their way to the store.
+#[derive(Debug)]
+pub struct CheckpointJob {
+    /// Whose.
+    pub partition: Partition,
+    /// What to store.
+    pub series: Vec<(MetricId, Checkpoint)>,
+    /// Once all that is stored, no blob up to this number is needed.
+    pub low: Seq,
+}
+
+/// Series by id, queues by partition.
+pub(crate) struct SeriesTable {
+    partitions: Partitions,
+    series: IdMap<Series>,
+    queues: Vec<Queue>,
+    dirty: usize,
+}
+
+impl SeriesTable {
+    pub(crate) fn new(partitions: Partitions) -> Self {
+        let queues = (0..partitions.count()).map(|_| Queue::default()).collect();
+        SeriesTable { partitions, series: IdMap::default(), queues, dirty: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    pub(crate) fn dirty_len(&self) -> usize {
+        self.dirty
+    }
+
+    pub(crate) fn contains(&self, id: MetricId) -> bool {
+        self.series.contains_key(&id)
+    }
+
+    pub(crate) fn get(&self, id: MetricId) -> Option<&Series> {
+        self.series.get(&id)
+    }
+
+    pub(crate) fn insert(&mut self, id: MetricId, series: Series) {
+        self.series.insert(id, series);
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Series> {
+        self.series.values_mut()
+    }
+
+    /// Changes a series by blob `seq`, and queues it if that made it dirty.
+    pub(crate) fn change<T>(
+        &mut self,
+        id: MetricId,
+        seq: Seq,
+        now: Timestamp,
+        change: impl FnOnce(&mut Series) -> T,
+    ) -> Option<T> {
+        let series = self.series.get_mut(&id)?;
+        let was_dirty = series.is_dirty();
+        let answer = change(series);
+        if !was_dirty && series.is_dirty() {
+            let queue = &mut self.queues[self.partitions.of(id).index()];
+            queue.dirty.push_back(Dirty { id, first_seq: seq, since: now });
+            self.dirty += 1;
+        }
+        Some(answer)
+    }
+
+    /// Notes the newest blob of a partition.
+    pub(crate) fn appended(&mut self, partition: Partition, seq: Seq) {
+        self.queues[partition.index()].last_seq = seq;
+    }
+
+    /// Drops a series.
+    pub(crate) fn forget(&mut self, id: MetricId) {
+        if self.series.remove(&id).is_some_and(|series| series.is_dirty()) {
+            let queue = &mut self.queues[self.partitions.of(id).index()];
+            queue.dirty.retain(|dirty| dirty.id != id);
+            self.dirty -= 1;
+        }
+    }
+
+    /// When the oldest measure came that no checkpoint has taken.
+    pub(crate) fn oldest_dirty(&self) -> Option<Timestamp> {
+        self.queues.iter().filter_map(|queue| queue.dirty.front()).map(|dirty| dirty.since).min()
+    }
+
+    /// Takes the oldest dirty series of a partition, if they have been dirty since `before` and no other
+    /// job of the partition is under way.
+    pub(crate) fn begin_checkpoint(
+        &mut self,
+        partition: Partition,
+        before: Timestamp,
+    ) -> Option<CheckpointJob> {
+        let queue = &mut self.queues[partition.index()];
+        if queue.in_flight.is_some() || queue.dirty.front().is_none_or(|dirty| dirty.since > before) {
+            return None;
+        }
+        let count = queue.dirty.len().min(SERIES_PER_CHECKPOINT);
+        let taken: Vec<Dirty> = queue.dirty.drain(..count).collect();
+        self.dirty -= count;
+        let low = queue.dirty.front().map_or(queue.last_seq, |dirty| dirty.first_seq - 1);
+        let begin = |dirty: &Dirty| Some((dirty.id, self.series.get_mut(&dirty.id)?.begin_checkpoint()?));
+        let series = taken.iter().filter_map(begin).collect();
+        queue.in_flight = Some(taken);
+        Some(CheckpointJob { partition, series, low })
+    }
+
+    /// The job of a partition is done. If it failed, its series are dirty again, and the oldest.
+    pub(crate) fn end_checkpoint(&mut self, partition: Partition, stored: bool) {
+        let queue = &mut self.queues[partition.index()];
+        for taken in queue.in_flight.take().into_iter().flatten().rev() {
+            let Some(series) = self.series.get_mut(&taken.id) else { continue };
+            if stored {
+                series.end_checkpoint();
+                continue;
+            }
+            if series.is_dirty() {
+                queue.dirty.retain(|dirty| dirty.id != taken.id);
+                self.dirty -= 1;
+            }
+            series.abort_checkpoint();
+            queue.dirty.push_front(taken);
+            self.dirty += 1;
+        }
+    }
+
+    pub(crate) fn in_flight(&self) -> bool {
+        self.queues.iter().any(|queue| queue.in_flight.is_some())
+    }
+}

@@ -1,0 +1,338 @@
+//! A shard as a state machine: no thread, clock, disk or channel is waited for in here.
+//!
+//! The driver feeds it samples, commands and the time, appends what [`Shard::commit`] returns to the
+//! backlog, gives it back to [`Shard::apply`], and does what the [`Outbox`] says. So a node can be run in
+//! one thread, step by step.
+
+use std::sync::Arc;
+
+use orzo_model::batch::Batch;
+use orzo_model::drop_reason::DropReason;
+use orzo_model::series::{Series, SeriesKind};
+use orzo_model::{MetricId, Partition, Partitions, Timestamp};
+use orzo_store::{Blob, Seq};
+
+use crate::command::{Command, Commit, Outbox, Pending, PostError, ReadKey, Resolution};
+use crate::counters::ShardCounters;
+use crate::limits::{COMMIT_INTERVAL_NS, DIRTY_MEASURES};
+use crate::record::{self, Payload};
+use crate::series_table::SeriesTable;
+use crate::slot::Semantics;
+use crate::statsd::Statsd;
+
+/// What a shard is made with.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// How metrics are divided.
+    pub partitions: Partitions,
+    /// The partitions of this shard.
+    pub owned: Vec<Partition>,
+    /// Sets, and everything in the reference's own profile, are emitted so often, in nanoseconds.
+    pub flush_interval_ns: u64,
+    /// Series are checkpointed at least so often, in nanoseconds.
+    pub checkpoint_age_ns: u64,
+    /// Statsd series at most.
+    pub series_max: usize,
+    /// What samples mean.
+    pub semantics: Semantics,
+}
+
+/// The owner of some partitions.
+pub struct Shard {
+    pub(crate) config: ShardConfig,
+    pub(crate) counters: Arc<ShardCounters>,
+    statsd: Statsd,
+    pub(crate) series: SeriesTable,
+    /// Waits for the next commit.
+    pending: Vec<Pending>,
+    acks: Vec<crate::command::Ack>,
+    /// Of the next blob, by partition.
+    next_seq: Vec<Seq>,
+    next_commit: Timestamp,
+    next_flush: Timestamp,
+    outbox: Outbox,
+    stopping: bool,
+    last_words: bool,
+    raw_since_checkpoint: usize,
+    /// Of the last tick.
+    now: Timestamp,
+}
+
+impl Shard {
+    /// A shard that knows no series.
+    pub fn new(config: ShardConfig, counters: Arc<ShardCounters>) -> Self {
+        Shard {
+            statsd: Statsd::new(config.semantics, config.series_max),
+            series: SeriesTable::new(config.partitions),
+            pending: Vec::new(),
+            acks: Vec::new(),
+            next_seq: vec![1; config.partitions.count()],
+            next_commit: Timestamp::EPOCH,
+            next_flush: Timestamp::EPOCH,
+            outbox: Outbox::default(),
+            stopping: false,
+            last_words: false,
+            raw_since_checkpoint: 0,
+            now: Timestamp::EPOCH,
+            config,
+            counters,
+        }
+    }
+
+    /// Takes a batch of statsd samples in.
+    pub fn samples(&mut self, batch: &Batch) {
+        self.statsd.samples(batch, &self.counters);
+    }
+
+    /// Does what it is told.
+    pub fn command(&mut self, command: Command) {
+        match command {
+            Command::Post(posts, ack) => {
+                self.pending.extend(posts.into_iter().map(|post| Pending {
+                    record: record::Record { id: post.id, payload: Payload::Measures(post.measures) },
+                    policy: post.policy,
+                    kind: post.kind,
+                    samples: 0,
+                }));
+                self.acks.push(ack);
+            }
+            Command::Read(keys, reply) => {
+                let columns = keys.iter().map(|key| self.read(key)).collect();
+                self.outbox.replies.push((reply, columns));
+            }
+            Command::Resolved(answers) => {
+                answers.into_iter().for_each(|(hash, answer)| self.resolved(hash, answer));
+            }
+            Command::Forward(records) => self.pending.extend(records),
+            Command::Forget(ids) => self.forget(&ids),
+            Command::PolicyChanged(policy) => {
+                self.statsd.policy_changed(&policy);
+                self.series
+                    .iter_mut()
+                    .filter(|series| series.policy().name == policy.name)
+                    .for_each(|series| series.set_policy(policy.clone()));
+            }
+            Command::Checkpointed { partition, stored } => {
+                self.series.end_checkpoint(partition, stored);
+                let counter = if stored { &self.counters.checkpoints } else { &self.counters.checkpoints_failed };
+                counter.add(1);
+                self.publish();
+            }
+            Command::Stop => self.stopping = true,
+        }
+    }
+
+    fn read(&self, key: &ReadKey) -> orzo_model::Column {
+        self.series.get(key.id).map(|series| series.column(key.width, key.method)).unwrap_or_default()
+    }
+
+    fn resolved(&mut self, hash: MetricId, answer: Resolution) {
+        // Its own memory is newer than the window as of the last checkpoint.
+        let answer = match answer {
+            Resolution::Metric { id, policy, level } => {
+                let newest = self.series.get(id).and_then(|series| series.raw().last());
+                Resolution::Metric { id, policy, level: newest.map(|point| point.value).or(level) }
+            }
+            other => other,
+        };
+        self.statsd.resolved(hash, answer, self.now, &self.counters);
+    }
+
+    fn forget(&mut self, ids: &[MetricId]) {
+        ids.iter().for_each(|id| self.series.forget(*id));
+        let counters = &self.counters;
+        self.pending.retain(|pending| {
+            let gone = ids.contains(&pending.record.id);
+            counters.drop_samples(DropReason::MetricDeleted, if gone { pending.samples } else { 0 });
+            !gone
+        });
+        self.statsd.forget(ids, counters);
+    }
+
+    /// Lets time pass: slots that are due hand over what they have, series that have waited long enough
+    /// go to the flushers, unknown names to the index. `samples_ended`: no batch will come any more.
+    pub fn tick(&mut self, now: Timestamp, samples_ended: bool) {
+        self.now = now;
+        self.statsd.ask_names(&mut self.outbox.names);
+        let last = self.stopping && samples_ended;
+        if now >= self.next_commit || last {
+            self.next_commit = next_multiple(now, COMMIT_INTERVAL_NS);
+            let flush = now >= self.next_flush || last;
+            if flush {
+                self.next_flush = next_multiple(now, self.config.flush_interval_ns);
+            }
+            self.collect(now, flush);
+            self.publish();
+        }
+        self.last_words = last;
+        self.begin_checkpoints(now, last);
+    }
+
+    fn collect(&mut self, now: Timestamp, flush: bool) {
+        let (partitions, owned) = (self.config.partitions, &self.config.owned);
+        let mut collected = Vec::new();
+        self.statsd.collect(now, flush, &mut collected);
+        for pending in collected {
+            if owned.contains(&partitions.of(pending.record.id)) {
+                self.pending.push(pending);
+            } else {
+                self.outbox.forwards.push(pending);
+            }
+        }
+    }
+
+    fn begin_checkpoints(&mut self, now: Timestamp, all: bool) {
+        let pressed = self.raw_since_checkpoint > DIRTY_MEASURES;
+        let age = if all || pressed { 0 } else { self.config.checkpoint_age_ns };
+        let before = if all { Timestamp::MAX } else { now.saturating_sub(age) };
+        if pressed {
+            self.raw_since_checkpoint = 0;
+        }
+        for partition in &self.config.owned {
+            self.outbox.checkpoints.extend(self.series.begin_checkpoint(*partition, before));
+        }
+    }
+
+    /// Everything gathered for the backlog, if anything was.
+    pub fn commit(&mut self) -> Option<Commit> {
+        if self.pending.is_empty() && self.acks.is_empty() {
+            return None;
+        }
+        let mut by_partition: Vec<Vec<Pending>> = vec![Vec::new(); self.config.partitions.count()];
+        for pending in self.pending.drain(..) {
+            by_partition[self.config.partitions.of(pending.record.id).index()].push(pending);
+        }
+        let mut commit = Commit { acks: std::mem::take(&mut self.acks), ..Commit::default() };
+        for partition in self.config.partitions.all() {
+            let records = std::mem::take(&mut by_partition[partition.index()]);
+            if !records.is_empty() {
+                let seq = self.next_seq[partition.index()];
+                let bytes = record::encode(records.iter().map(|pending| &pending.record));
+                commit.blobs.push(Blob { partition, seq, bytes });
+                commit.records.push((partition, seq, records));
+            }
+        }
+        Some(commit)
+    }
+
+    /// The series of a commit that are not in memory: load them before [`Shard::apply`].
+    pub fn missing(&self, commit: &Commit) -> Vec<MetricId> {
+        let records = commit.records.iter().flat_map(|(.., records)| records);
+        let mut missing: Vec<MetricId> =
+            records.map(|pending| pending.record.id).filter(|id| !self.series.contains(*id)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing
+    }
+
+    /// Puts a series in memory, as the store has it.
+    pub fn load(&mut self, id: MetricId, window: &[u8], commit: &Commit) {
+        let records = commit.records.iter().flat_map(|(.., records)| records);
+        let Some(pending) = records.into_iter().find(|pending| pending.record.id == id) else { return };
+        match Series::decode(window, pending.policy.clone()) {
+            Ok(series) => self.series.insert(id, series),
+            Err(_) => self.counters.damaged.add(1),
+        }
+    }
+
+    /// The commit is in the backlog: puts it in the series. The caller then tells those who wait.
+    pub fn apply(&mut self, commit: &mut Commit, now: Timestamp) {
+        self.counters.commits.add(1);
+        for (partition, seq, records) in std::mem::take(&mut commit.records) {
+            self.next_seq[partition.index()] = seq + 1;
+            self.series.appended(partition, seq);
+            records.into_iter().for_each(|pending| self.apply_one(seq, pending, now));
+        }
+        let bytes: usize = commit.blobs.iter().map(|blob| blob.bytes.len()).sum();
+        self.counters.backlog_bytes.add(bytes as u64);
+        self.publish();
+    }
+
+    fn apply_one(&mut self, seq: Seq, pending: Pending, now: Timestamp) {
+        let Pending { record, policy, kind, samples } = pending;
+        if !self.series.contains(record.id) {
+            self.series.insert(record.id, Series::new(kind, policy));
+        }
+        let measures = match &record.payload {
+            Payload::Measures(measures) => measures.len(),
+            Payload::Events(events) => events.len(),
+        };
+        self.raw_since_checkpoint += measures;
+        let refused = put(&mut self.series, record, seq, now);
+        let counters = &self.counters;
+        match (samples, refused) {
+            (0, refused) => {
+                counters.measures_accepted.add((measures - refused) as u64);
+                counters.measures_refused.add(refused as u64);
+            }
+            (samples, 0) => counters.samples_applied.add(samples),
+            (samples, _) => counters.drop_samples(DropReason::TooOld, samples),
+        }
+    }
+
+    /// The commit could not be stored: nothing of it is. Says why to those who wait; samples are lost.
+    pub fn reject(&mut self, commit: Commit, why: &PostError) {
+        for pending in commit.records.into_iter().flat_map(|(.., records)| records) {
+            self.counters.drop_samples(DropReason::StoreFailed, pending.samples);
+        }
+        for ack in commit.acks {
+            // A client that has gone does not want to know.
+            let _ = ack.send(Err(why.clone()));
+        }
+    }
+
+    /// What the turn wants done.
+    pub fn outbox(&mut self) -> Outbox {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Whether everything is stored and nothing more will come.
+    pub fn finished(&self) -> bool {
+        self.last_words
+            && self.pending.is_empty()
+            && self.series.dirty_len() == 0
+            && !self.series.in_flight()
+            && self.statsd.nothing_waits()
+    }
+
+    /// When [`Shard::tick`] has something to do next.
+    pub fn next_tick(&self) -> Timestamp {
+        self.next_commit
+    }
+
+    /// Continues after the blob with this number.
+    pub(crate) fn start_after(&mut self, partition: Partition, seq: Seq) {
+        self.next_seq[partition.index()] = seq + 1;
+        self.series.appended(partition, seq);
+    }
+
+    pub(crate) fn publish(&self) {
+        let counters = &self.counters;
+        counters.slots.set(self.statsd.len() as u64);
+        counters.samples_pending.set(self.statsd.waiting());
+        counters.series.set(self.series.len() as u64);
+        counters.series_dirty.set(self.series.dirty_len() as u64);
+        counters.oldest_dirty_ns.set(self.series.oldest_dirty().map_or(0, Timestamp::ns));
+    }
+}
+
+/// Puts a record in its series; says how many of its measures or events were too old.
+pub(crate) fn put(table: &mut SeriesTable, record: record::Record, seq: Seq, now: Timestamp) -> usize {
+    let put = |series: &mut Series| match record.payload {
+        Payload::Measures(mut measures) => series.insert(seq, &mut measures).refused,
+        Payload::Events(events) => series.add(seq, &events),
+    };
+    table.change(record.id, seq, now, put).unwrap_or(0)
+}
+
+/// What a series is if nothing but a record tells.
+pub(crate) fn kind_of(payload: &Payload) -> SeriesKind {
+    match payload {
+        Payload::Measures(_) => SeriesKind::Sampled,
+        Payload::Events(_) => SeriesKind::Event,
+    }
+}
+
+fn next_multiple(now: Timestamp, interval_ns: u64) -> Timestamp {
+    Timestamp::saturating_from_ns((now.ns() / interval_ns + 1).saturating_mul(interval_ns))
+}

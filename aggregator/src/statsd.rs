@@ -1,0 +1,207 @@
+//! The statsd side of a shard: samples into slots, slots into records.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use orzo_model::batch::{Batch, SAMPLES_PER_BATCH};
+use orzo_model::drop_reason::DropReason;
+use orzo_model::sample::{Flags, Sample};
+use orzo_model::series::SeriesKind;
+use orzo_model::{ArchivePolicy, MetricId, Timestamp};
+
+use crate::command::{Name, Pending, Resolution};
+use crate::counters::ShardCounters;
+use crate::id_map::IdMap;
+use crate::limits::{NAMES_PER_ASK, NAMES_WAITING, REFUSAL_NS};
+use crate::record::Record;
+use crate::slot::{Destination, Part, Semantics, Slot};
+use crate::slots::Slots;
+
+/// A slot, or why there is none.
+type Found = Result<u32, DropReason>;
+
+pub(crate) struct Statsd {
+    semantics: Semantics,
+    series_max: usize,
+    slots: Slots,
+    /// Slots the index must be asked about.
+    unknown: VecDeque<u32>,
+    /// Slots that wait for an answer.
+    asked: IdMap<u32>,
+    /// Series the index refused, why, and when to ask again.
+    refused: IdMap<(DropReason, Timestamp)>,
+    found: Box<[Found; SAMPLES_PER_BATCH]>,
+    waiting: u64,
+}
+
+impl Statsd {
+    pub(crate) fn new(semantics: Semantics, series_max: usize) -> Self {
+        Statsd {
+            semantics,
+            series_max,
+            slots: Slots::default(),
+            unknown: VecDeque::new(),
+            asked: IdMap::default(),
+            refused: IdMap::default(),
+            found: Box::new([Ok(0); SAMPLES_PER_BATCH]),
+            waiting: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Samples that wait in slots.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
+    /// Whether every slot with content has been emptied.
+    pub(crate) fn nothing_waits(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// Takes a batch in. Two passes, so that the cache misses of the look-ups overlap.
+    pub(crate) fn samples(&mut self, batch: &Batch, counters: &ShardCounters) {
+        let arrived = batch.arrived();
+        for (position, (sample, name)) in batch.iter().enumerate() {
+            self.found[position] = match self.slots.find(sample.id) {
+                Some(index) => Ok(index),
+                None => self.admit(sample, name, arrived),
+            };
+        }
+        let mut applied = 0;
+        for (found, sample) in self.found.iter().zip(batch.samples()) {
+            let slots = &mut self.slots;
+            let outcome = found.and_then(|index| {
+                slots.get_mut(index).apply(sample, arrived, &self.semantics)?;
+                slots.touch(index);
+                Ok(())
+            });
+            match outcome {
+                Ok(()) => applied += 1,
+                Err(reason) => counters.drop_samples(reason, 1),
+            }
+        }
+        self.waiting += applied;
+        counters.samples_received.add(batch.len() as u64);
+        counters.samples_pending.set(self.waiting);
+    }
+
+    /// Makes a slot for a series not seen before, if there is room.
+    #[cold]
+    fn admit(&mut self, sample: &Sample, name: &[u8], arrived: Timestamp) -> Found {
+        if let Some((reason, until)) = self.refused.get(&sample.id) {
+            if arrived < *until {
+                return Err(*reason);
+            }
+            self.refused.remove(&sample.id);
+        }
+        if self.slots.len() >= self.series_max {
+            return Err(DropReason::SeriesLimit);
+        }
+        if self.unknown.len() + self.asked.len() >= NAMES_WAITING {
+            return Err(DropReason::NamesPending);
+        }
+        let index = self.slots.insert(sample, name);
+        self.unknown.push_back(index);
+        Ok(index)
+    }
+
+    /// Names the index must be asked about, not too many at once.
+    pub(crate) fn ask_names(&mut self, names: &mut Vec<Name>) {
+        while names.len() < NAMES_PER_ASK {
+            let Some(index) = self.unknown.pop_front() else { break };
+            let slot = self.slots.get_mut(index);
+            if let Destination::Unknown(bytes) = std::mem::replace(&mut slot.destination, Destination::Asked)
+            {
+                names.push(Name { id: slot.id, kind: slot.kind, flags: slot.flags, bytes });
+                self.asked.insert(slot.id, index);
+            }
+        }
+    }
+
+    /// The index has answered.
+    pub(crate) fn resolved(
+        &mut self,
+        hash: MetricId,
+        answer: Resolution,
+        now: Timestamp,
+        counters: &ShardCounters,
+    ) {
+        let Some(index) = self.asked.remove(&hash) else { return };
+        match answer {
+            Resolution::Metric { id, policy, level } => {
+                let slot = self.slots.get_mut(index);
+                slot.rebase(level);
+                slot.destination = Destination::Known(id, policy);
+            }
+            Resolution::Refused(reason) => {
+                self.drop_slot(index, reason, counters);
+                if self.refused.len() >= NAMES_WAITING {
+                    self.refused.clear();
+                }
+                self.refused.insert(hash, (reason, now.saturating_add(REFUSAL_NS)));
+            }
+        }
+    }
+
+    fn drop_slot(&mut self, index: u32, reason: DropReason, counters: &ShardCounters) {
+        let samples = self.slots.remove(index);
+        self.waiting -= samples;
+        counters.drop_samples(reason, samples);
+    }
+
+    /// Takes out of the slots what is due: everything the index has answered about.
+    pub(crate) fn collect(&mut self, now: Timestamp, flush: bool, out: &mut Vec<Pending>) {
+        let touched = std::mem::take(&mut self.slots.touched);
+        self.collect_from(touched, now, out);
+        if flush {
+            let touched = std::mem::take(&mut self.slots.touched_for_flush);
+            self.collect_from(touched, now, out);
+        }
+    }
+
+    fn collect_from(&mut self, touched: Vec<u32>, now: Timestamp, out: &mut Vec<Pending>) {
+        let mut parts: Vec<Part> = Vec::new();
+        for index in touched {
+            let slot = self.slots.get_mut(index);
+            slot.touched = false;
+            let Destination::Known(id, policy) = &slot.destination else {
+                self.slots.touch(index);
+                continue;
+            };
+            let (id, policy, kind) = (*id, policy.clone(), kind_of(slot));
+            slot.take(now, &mut parts);
+            for Part { payload, samples } in parts.drain(..) {
+                self.waiting -= samples;
+                out.push(Pending { record: Record { id, payload }, policy: policy.clone(), kind, samples });
+            }
+        }
+    }
+
+    /// Applies a changed policy.
+    pub(crate) fn policy_changed(&mut self, changed: &Arc<ArchivePolicy>) {
+        for slot in self.slots.iter_mut() {
+            if let Destination::Known(_, policy) = &mut slot.destination
+                && policy.name == changed.name
+            {
+                *policy = changed.clone();
+            }
+        }
+    }
+
+    /// These metrics are gone: their series, should they speak again, are new ones.
+    pub(crate) fn forget(&mut self, ids: &[MetricId], counters: &ShardCounters) {
+        let gone = |slot: &Slot| matches!(&slot.destination, Destination::Known(id, _) if ids.contains(id));
+        for index in self.slots.find_all(gone) {
+            self.drop_slot(index, DropReason::MetricDeleted, counters);
+        }
+    }
+}
+
+fn kind_of(slot: &Slot) -> SeriesKind {
+    let event = slot.kind.is_event() && !slot.flags.has(Flags::GNOCCHI);
+    if event { SeriesKind::Event } else { SeriesKind::Sampled }
+}

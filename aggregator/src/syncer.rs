@@ -1,0 +1,53 @@
+//! Waits for the disk in the shards' place, and then tells those who wait for it.
+//!
+//! All that was appended before a sync is durable after it, so one sync answers everybody who came while
+//! the one before was under way: group commit across shards and connections.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError};
+use orzo_store::Backlog;
+
+use crate::command::{Ack, PostError};
+
+/// The body of the syncer thread.
+pub struct Syncer {
+    /// Where appends went.
+    pub backlog: Arc<dyn Backlog>,
+    /// Who waits; the thread ends when all senders are gone.
+    pub waiting: Receiver<Vec<Ack>>,
+    /// Syncs at least so often, even if nobody waits. `None`: only when somebody does.
+    pub interval: Option<Duration>,
+}
+
+impl Syncer {
+    /// Runs until nobody can ask any more, and syncs once more.
+    pub fn run(self) {
+        let idle = self.interval.unwrap_or(Duration::from_secs(3600));
+        let mut synced = Instant::now();
+        loop {
+            let due = idle.saturating_sub(synced.elapsed());
+            let mut acks = match self.waiting.recv_timeout(due) {
+                Ok(acks) => acks,
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            self.waiting.try_iter().for_each(|more| acks.extend(more));
+            self.sync(acks);
+            synced = Instant::now();
+        }
+        self.sync(Vec::new());
+    }
+
+    fn sync(&self, acks: Vec<Ack>) {
+        let outcome = self.backlog.sync().map_err(|error| {
+            tracing::error!(%error, "the log could not be synced");
+            PostError::Failed(error.to_string())
+        });
+        for ack in acks {
+            // A client that has gone does not want to know.
+            let _ = ack.send(outcome.clone());
+        }
+    }
+}
