@@ -1,0 +1,62 @@
+//! The API without a socket: a request in, an answer out, synchronously.
+
+use hyper::Method;
+use hyper::body::Bytes;
+use hyper::http::request::Parts;
+
+use crate::accept::Accept;
+use crate::auth::{RuleError, Rules};
+use crate::call::Call;
+use crate::config::{Config, Ctx};
+use crate::cors::Cors;
+use crate::error::{ApiError, Outcome};
+use crate::request::{Mount, Request};
+use crate::response::Response;
+use crate::v1;
+
+/// The API.
+pub struct Api {
+    pub(crate) config: Config,
+    pub(crate) ctx: Ctx,
+    pub(crate) rules: Rules,
+    mount: Mount,
+    cors: Cors,
+}
+
+impl Api {
+    /// Errors: a rule of the policy cannot be read.
+    pub fn new(config: Config, ctx: Ctx) -> Result<Api, RuleError> {
+        Ok(Api {
+            rules: Rules::new(&config.policy_rules)?,
+            mount: Mount { prefix: config.prefix.clone(), proxy_headers: config.proxy_headers },
+            cors: Cors { allowed_origins: config.cors_allowed_origins.clone() },
+            config,
+            ctx,
+        })
+    }
+
+    /// Answers a request. Blocks while index and engine do.
+    pub fn handle(&self, parts: Parts, body: Bytes) -> Response {
+        if parts.method == Method::OPTIONS {
+            return self.cors.preflight(&parts.headers);
+        }
+        let headers = parts.headers.clone();
+        let outcome = Request::read(parts, body, &self.mount).and_then(|request| self.answer(&request));
+        self.finish(&headers, outcome)
+    }
+
+    /// The answer to a request that was not even read.
+    pub(crate) fn refuse(&self, headers: &hyper::HeaderMap, error: ApiError) -> Response {
+        self.finish(headers, Err(error))
+    }
+
+    fn answer(&self, request: &Request) -> Outcome {
+        v1::route(&Call::new(self, request))
+    }
+
+    fn finish(&self, headers: &hyper::HeaderMap, outcome: Outcome) -> Response {
+        let mut response = outcome.unwrap_or_else(|error| error.render(&Accept::of(headers)));
+        self.cors.decorate(headers, &mut response.headers);
+        response
+    }
+}

@@ -1,0 +1,202 @@
+//! The API on a socket: connections, their bounds, and the end of it all.
+//!
+//! Per request a small asynchronous shell reads the bounded body and hands it to [`Api::handle`] on a
+//! blocking thread. Stopping is orderly: no new connections, requests under way end, idle connections
+//! are closed, and what is left after a deadline is cut.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{HeaderValue, RETRY_AFTER};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{StatusCode, http};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::api::Api;
+use crate::config::Limits;
+use crate::error::{ApiError, Outcome};
+use crate::response::Response;
+
+/// How long to wait when the kernel cannot give out a connection, for instance for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Unit in which bytes of bodies are counted.
+const BODY_UNIT: usize = 1 << 10;
+
+/// The API on a socket.
+pub struct Server {
+    shell: Arc<Shell>,
+}
+
+/// What all connections share.
+struct Shell {
+    api: Api,
+    limits: Limits,
+    handlers: Semaphore,
+    body_units: Arc<Semaphore>,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were cut because their requests did not end in time.
+    pub cut: usize,
+}
+
+impl Server {
+    /// A server for an API.
+    pub fn new(api: Api) -> Self {
+        let limits = api.config.limits;
+        let body_units = (limits.bodies_bytes / BODY_UNIT).min(Semaphore::MAX_PERMITS);
+        let (handlers, body_units) = (Semaphore::new(limits.handlers), Arc::new(Semaphore::new(body_units)));
+        Server { shell: Arc::new(Shell { api, limits, handlers, body_units }) }
+    }
+
+    /// Serves until `stop` is ready, then lets requests under way end.
+    pub async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) -> Drained {
+        let mut stop = pin!(stop);
+        let slots = Arc::new(Semaphore::new(self.shell.limits.connections));
+        let (ending, end) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(_) = connections.join_next() => {}
+                accepted = accept(&listener, &slots) => match accepted {
+                    Ok((stream, slot)) => {
+                        connections.spawn(connection(self.shell.clone(), stream, end.clone(), slot));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection was not accepted");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        ending.send_replace(true);
+        let all_ended = async { while connections.join_next().await.is_some() {} };
+        let _ = timeout(self.shell.limits.drain, all_ended).await;
+        let cut = connections.len();
+        connections.shutdown().await;
+        Drained { cut }
+    }
+}
+
+/// The next connection, once there is room for it.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let slot = slots.clone().acquire_owned().await.expect("never closed");
+    let (stream, _) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, slot))
+}
+
+async fn connection(
+    shell: Arc<Shell>,
+    stream: TcpStream,
+    mut end: watch::Receiver<bool>,
+    _slot: OwnedSemaphorePermit,
+) {
+    let limits = shell.limits;
+    let service = service_fn(move |request| answer(shell.clone(), request));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(limits.header_bytes.max(8 << 10));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let told_to_end = async { end.wait_for(|ending| *ending).await.map(drop) };
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = told_to_end => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+type HttpRequest = http::Request<Incoming>;
+type HttpResponse = http::Response<Full<Bytes>>;
+
+async fn answer(shell: Arc<Shell>, request: HttpRequest) -> Result<HttpResponse, Infallible> {
+    let (parts, body) = request.into_parts();
+    let response = match read_body(&shell, body).await {
+        Ok((body, _units)) => work(&shell, parts, body).await,
+        Err(error) => shell.api.refuse(&parts.headers, error),
+    };
+    Ok(into_http(response))
+}
+
+/// Runs the handler on a blocking thread.
+async fn work(shell: &Arc<Shell>, parts: http::request::Parts, body: Bytes) -> Response {
+    let headers = parts.headers.clone();
+    let _turn = shell.handlers.acquire().await.expect("never closed");
+    let own = shell.clone();
+    match tokio::task::spawn_blocking(move || own.api.handle(parts, body)).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(%error, "a handler panicked");
+            shell.api.refuse(&headers, ApiError::plain(StatusCode::INTERNAL_SERVER_ERROR))
+        }
+    }
+}
+
+/// The whole body, and the room it takes until the request is answered.
+async fn read_body(shell: &Shell, body: Incoming) -> Outcome<(Bytes, Vec<OwnedSemaphorePermit>)> {
+    if body.is_end_stream() {
+        return Ok((Bytes::new(), Vec::new()));
+    }
+    if body.size_hint().lower() > shell.limits.body_bytes as u64 {
+        return Err(ApiError::plain(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+    match timeout(shell.limits.body, collect(shell, body)).await {
+        Ok(collected) => collected,
+        Err(_) => Err(ApiError::plain(StatusCode::REQUEST_TIMEOUT)),
+    }
+}
+
+async fn collect(shell: &Shell, mut body: Incoming) -> Outcome<(Bytes, Vec<OwnedSemaphorePermit>)> {
+    let expected = body.size_hint().lower() as usize;
+    let mut units = vec![reserve(shell, expected)?];
+    let mut reserved = expected;
+    let mut bytes = Vec::with_capacity(expected);
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Err(ApiError::bad("the body ended too early")) };
+        let Some(data) = frame.data_ref() else { continue };
+        if bytes.len() + data.len() > shell.limits.body_bytes {
+            return Err(ApiError::plain(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        bytes.extend_from_slice(data);
+        if bytes.len() > reserved {
+            units.push(reserve(shell, bytes.len())?);
+            reserved += bytes.len();
+        }
+    }
+    Ok((bytes.into(), units))
+}
+
+/// Room for so many bytes of a body, or 503.
+fn reserve(shell: &Shell, bytes: usize) -> Outcome<OwnedSemaphorePermit> {
+    let units = u32::try_from(bytes / BODY_UNIT + 1).unwrap_or(u32::MAX);
+    shell.body_units.clone().try_acquire_many_owned(units).map_err(|_| {
+        ApiError::plain(StatusCode::SERVICE_UNAVAILABLE).with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+    })
+}
+
+fn into_http(response: Response) -> HttpResponse {
+    let mut out = http::Response::new(Full::new(response.body));
+    *out.status_mut() = response.status;
+    *out.headers_mut() = response.headers;
+    out
+}

@@ -1,0 +1,125 @@
+//! Computing over stored series: the one place where expressions meet the engine.
+
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
+
+use hyper::StatusCode;
+use orzo_model::metric::Metric;
+use orzo_model::ops::{
+    Answer, Columns, EvalError, Expr, GranularityError, Holes, Limits, Query, Resolved, common_granularities,
+    evaluate,
+};
+use orzo_model::{Column, Granularity, Method, Timestamp};
+
+use crate::call::Call;
+use crate::engine;
+use crate::error::{ApiError, Outcome};
+use crate::json::Value;
+
+/// Points kept in memory between two readings of a column in one evaluation, 128 MiB of them; columns
+/// beyond are read again.
+const POINTS_KEPT: usize = 8 << 20;
+
+/// A series to compute with.
+pub(super) struct Input<'a> {
+    pub(super) metric: &'a Metric,
+    /// What errors call it: its id, or its name where resources are searched.
+    pub(super) name: &'a str,
+    /// Which reference of the expression it stands for.
+    pub(super) reference: usize,
+}
+
+/// What to compute.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub(super) expr: &'a Expr,
+    pub(super) granularity: Option<Granularity>,
+    pub(super) holes: Holes,
+    pub(super) start: Option<Timestamp>,
+    pub(super) stop: Option<Timestamp>,
+}
+
+/// Computes over at least one series, in each common granularity, coarsest first.
+pub(super) fn compute(call: &Call<'_>, task: Task<'_>, inputs: &[Input<'_>]) -> Outcome<Vec<(Granularity, Answer)>> {
+    let limits = Limits::default();
+    limits.check_series(inputs.len())?;
+    let references = task.expr.references();
+    let resolved: Vec<Resolved<'_>> = inputs
+        .iter()
+        .map(|input| Resolved::new(&references[input.reference], input.name, &input.metric.policy))
+        .collect();
+    let granularities = common_granularities(&resolved, task.granularity).map_err(|error| match error {
+        GranularityError::UnknownMethod(position) => unknown_method(&inputs[position], &resolved[position]),
+        GranularityError::Refused(refusal) => refusal.into(),
+    })?;
+    let series: Vec<usize> = inputs.iter().map(|input| input.reference).collect();
+    let query =
+        Query { expr: task.expr, series: &series, holes: task.holes, start: task.start, stop: task.stop, limits };
+    granularities
+        .into_iter()
+        .map(|granularity| {
+            let stored = Stored::new(call, task, inputs, granularity);
+            let answer = evaluate(&query, granularity, &stored).map_err(|error| match error {
+                EvalError::Refused(refusal) => refusal.into(),
+                EvalError::Read(error) => error,
+            })?;
+            Ok((granularity, answer))
+        })
+        .collect()
+}
+
+/// 404: the policy of a metric lacks the method.
+fn unknown_method(input: &Input<'_>, resolved: &Resolved<'_>) -> ApiError {
+    let pair = Value::list([input.metric.id.to_string(), resolved.method.to_owned()]);
+    let entries = [("cause", "Metrics with unknown aggregation".into()), ("detail", Value::List(vec![pair]))];
+    ApiError::object(StatusCode::NOT_FOUND, entries)
+}
+
+/// The columns of one granularity, read when needed and kept while there is room.
+struct Stored<'a> {
+    call: &'a Call<'a>,
+    task: Task<'a>,
+    inputs: &'a [Input<'a>],
+    granularity: Granularity,
+    kept: Vec<OnceCell<Column>>,
+    room: Cell<usize>,
+}
+
+impl<'a> Stored<'a> {
+    fn new(call: &'a Call<'a>, task: Task<'a>, inputs: &'a [Input<'a>], granularity: Granularity) -> Self {
+        let kept = inputs.iter().map(|_| OnceCell::new()).collect();
+        Stored { call, task, inputs, granularity, kept, room: Cell::new(POINTS_KEPT) }
+    }
+
+    fn fetch(&self, input: &Input<'_>) -> Outcome<Column> {
+        let method = &self.task.expr.references()[input.reference].method;
+        let query = engine::Query {
+            metric: input.metric.id,
+            policy: input.metric.policy.clone(),
+            method: Method::parse(method).expect("common granularities are found only of known methods"),
+            granularity: self.granularity,
+            start: self.task.start.map(|start| start.floor(self.granularity)),
+            stop: self.task.stop,
+        };
+        Ok(self.call.engine().read(&query)?)
+    }
+}
+
+impl Columns for Stored<'_> {
+    type Error = ApiError;
+
+    fn read(&self, series: usize) -> Result<Cow<'_, Column>, ApiError> {
+        let kept = &self.kept[series];
+        if let Some(column) = kept.get() {
+            return Ok(Cow::Borrowed(column));
+        }
+        let column = self.fetch(&self.inputs[series])?;
+        match self.room.get().checked_sub(column.len()) {
+            Some(room) => {
+                self.room.set(room);
+                Ok(Cow::Borrowed(kept.get_or_init(|| column)))
+            }
+            None => Ok(Cow::Owned(column)),
+        }
+    }
+}

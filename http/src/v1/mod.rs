@@ -1,0 +1,54 @@
+//! The routes. A path is matched segment by segment; what a path names is looked up before the method
+//! is looked at where clients rely on that (see each file).
+
+mod archive_policy;
+mod archive_policy_rule;
+mod arguments;
+mod filter_body;
+mod metric;
+mod metric_body;
+mod reading;
+mod resource;
+mod resource_body;
+mod resource_list;
+mod resource_metrics;
+mod resource_type;
+mod root;
+mod show;
+mod type_patch;
+
+use hyper::StatusCode;
+
+use crate::call::Call;
+use crate::error::{ApiError, Outcome};
+
+/// Finds the handler of a request and runs it.
+pub(crate) fn route(call: &Call<'_>) -> Outcome {
+    let segments: Vec<&str> = call.request.segments.iter().map(String::as_str).collect();
+    match segments[..] {
+        [] => Ok(root::versions(call)),
+        ["healthcheck"] => Ok(root::healthcheck(call)),
+        ["metrics"] => root::scrape(call),
+        ["v1", ref below @ ..] => {
+            if call.api.config.auth.has_projects() {
+                call.identity()?;
+            }
+            route_v1(call, below)
+        }
+        _ => Err(ApiError::bare(StatusCode::NOT_FOUND)),
+    }
+}
+
+fn route_v1(call: &Call<'_>, segments: &[&str]) -> Outcome {
+    match *segments {
+        [] => root::links(call),
+        ["capabilities", ref below @ ..] => root::capabilities(call, below),
+        ["status", ref below @ ..] => root::status(call, below),
+        ["archive_policy", ref below @ ..] => archive_policy::route(call, below),
+        ["archive_policy_rule", ref below @ ..] => archive_policy_rule::route(call, below),
+        ["resource_type", ref below @ ..] => resource_type::route(call, below),
+        ["resource", ref below @ ..] => resource::route(call, below),
+        ["metric", ref below @ ..] => metric::route(call, below),
+        _ => Err(ApiError::bare(StatusCode::NOT_FOUND)),
+    }
+}
