@@ -1,1 +1,22 @@
-//! stub
+//! What the machine has, what the daemon should make of it, and a load generator to check the result.
+//!
+//! [`Machine`] reads facts, [`plan`](plan()) turns them into numbers of threads and bytes (purely, with reasons),
+//! [`advise`](advise()) says what an operator could change, and [`blast`] sends statsd lines whose sums it knows.
+
+pub mod advise;
+pub mod blast;
+pub mod machine;
+pub mod plan;
+
+pub use advise::{Wants, advise};
+pub use machine::Machine;
+pub use plan::{Plan, Reason, Wishes, plan};
+
+/// Bytes in a form people read: `64 KiB`, `1.5 GiB`.
+pub(crate) fn bytes_text(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let scale = (0..UNITS.len() - 1).take_while(|step| bytes >> (10 * (step + 1)) > 0).count();
+    let value = bytes as f64 / (1u64 << (10 * scale)) as f64;
+    let digits = if value.fract() == 0.0 { 0 } else { 1 };
+    format!("{value:.digits$} {}", UNITS[scale])
+}

@@ -1,0 +1,31 @@
+# The two commands: `make run` starts the daemon, `make test` runs everything that CI runs.
+# Build products go to a cache outside the clone, CARGO_TARGET_DIR if you set it (see scripts/env.sh).
+
+.PHONY: help run build test bench conformance docs
+
+help:
+	@echo "make run          build and start the daemon with its embedded store (ARGS='--config FILE')"
+	@echo "make test         everything that CI runs"
+	@echo "make bench        load on a daemon of its own, then benches of functions"
+	@echo "make build        build only"
+	@echo "make conformance  the reference's HTTP tests against the daemon (ARGS='--only NAME -v')"
+	@echo "make docs         rewrite docs/config.md from the comments in src/config"
+
+run:
+	@scripts/run $(ARGS)
+
+build:
+	@bash -c '. scripts/env.sh && scripts/system-packages build && cargo build --release --workspace'
+
+test:
+	@scripts/test
+
+bench:
+	@scripts/bench $(ARGS)
+
+conformance: build
+	@scripts/clients
+	@scripts/conformance $(ARGS)
+
+docs:
+	@bash -c '. scripts/env.sh && ORZO_WRITE_DOCS=1 cargo test --release --workspace the_reference_page'

@@ -1,0 +1,331 @@
+//! The daemon: starts every thread in the order in which they need each other, and ends them in the
+//! order in which data flows.
+//!
+//! Start: configuration, plan, store, sockets (so that a taken port is said at once, and datagrams wait in
+//! the kernel meanwhile), recovery, flushers and their like, HTTP, listeners. Stop: HTTP, listeners, shards
+//! (which store all they have), everybody else, the log is synced.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use crossbeam::channel::unbounded;
+use orzo_aggregator::{
+    Driver, Durability, Flusher, GaugeDialect, Handle, Recovered, Resolver, Semantics, Shard, ShardConfig,
+    StatsdRules, Syncer,
+};
+use orzo_base::{Consumer, Exchange, Stop};
+use orzo_ingest::{Listener, ListenerConfig, Naming, Routes};
+use orzo_model::resource::ResourceId;
+use orzo_model::{Batch, Kind, Method, MethodSet, Timestamp};
+use orzo_store::index::StatsdHome;
+use orzo_store::{Backlog, Kv};
+use orzo_tuning::{Machine, Plan};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use crate::config::{self, Config, RESOURCE_NAME};
+use crate::engine::Engine;
+use crate::scrape::Scrape;
+use crate::stores::Stores;
+use crate::threads::{join, spawn};
+use crate::{defaults, janitor, logging, sockets};
+
+/// Runs the daemon until SIGTERM or SIGINT.
+pub fn serve(file: Option<&Path>) -> ExitCode {
+    let loaded = match config::load(file) {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return ExitCode::from(2);
+        }
+    };
+    logging::start(&loaded.config.log);
+    match run(&loaded.config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::saturating_from_ns(orzo_base::clock::now_ns())
+}
+
+fn run(config: &Config) -> Result<()> {
+    let started = Instant::now();
+    let plan = orzo_tuning::plan(&Machine::read(), &config.wishes());
+    plan.reasons.iter().for_each(|reason| tracing::info!("{reason}"));
+    let stores = Stores::open(config, &plan)?;
+    if config.archive_policies.create_defaults {
+        defaults::create(&*stores.index, methods(config))
+            .context("cannot make the default archive policies")?;
+    }
+    let sockets = sockets::bind(&config.statsd, plan.listeners)?;
+    let runtime = runtime(&plan)?;
+    let http = runtime.block_on(TcpListener::bind(config.http.listen));
+    let http = http.with_context(|| format!("cannot listen on http://{}", config.http.listen))?;
+    let (producers, lanes) = Exchange::open(plan.listeners, plan.shards, Batch::new);
+    let bells = lanes.iter().map(|lane| lane.doorbell().clone()).collect();
+    let (handle, inboxes) = Handle::new(stores.identity.partitions, bells);
+    let shards = Shards::start(config, &plan, &stores, &handle, lanes, inboxes)?;
+
+    let stop_listeners = Stop::new();
+    let naming = Naming { salt: stores.identity.salt, resource_tag: sockets::resource_tag(&config.statsd) };
+    let routes = Routes::even(stores.identity.partitions, plan.shards);
+    let listening = ListenerConfig { naming, limits: sockets::limits(&config.statsd), routes };
+    let mut listeners = Vec::new();
+    for (sockets, producer) in sockets.into_iter().zip(producers) {
+        let listener = Listener::new(sockets, producer, listening.clone(), stop_listeners.clone());
+        listeners.push(listener.context("cannot start a listener")?);
+    }
+    let scrape = Scrape {
+        listeners: listeners.iter().map(Listener::counters).collect(),
+        handle: handle.clone(),
+        clock: now,
+    };
+    let engine =
+        Engine { handle: handle.clone(), aggregates: stores.aggregates.clone(), scrape, host: host_name() };
+    let (stop_http, http_stops) = oneshot::channel::<()>();
+    let api = api(config, &stores, engine)?;
+    let serving = runtime.spawn(orzo_http::Server::new(api).serve(http, async {
+        // Dropping the sender stops, too.
+        let _ = http_stops.await;
+    }));
+    let stop_janitor = Stop::new();
+    let janitor = {
+        let (stores, stop) = (stores.clone(), stop_janitor.clone());
+        spawn("janitor", move || janitor::run(&stores, &stop))?
+    };
+    let listeners = start_listeners(listeners)?;
+    tracing::info!(http = %config.http.listen, took_ms = started.elapsed().as_millis() as u64, "ready");
+
+    let signal = runtime.block_on(wait_for_signal())?;
+    tracing::info!(signal, "stopping: storing everything that was received");
+    let stopping = Instant::now();
+    enforce_deadline(config.shutdown_deadline.0, &runtime)?;
+    let _ = stop_http.send(());
+    let drained = runtime.block_on(serving).context("the HTTP server ended early")?;
+    if drained.cut > 0 {
+        tracing::warn!(connections = drained.cut, "requests did not end in time");
+    }
+    stop_listeners.request();
+    for ended in join(listeners) {
+        ended.context("a listener ended early")?;
+    }
+    stop_janitor.request();
+    handle.stop();
+    shards.join();
+    join(vec![janitor]);
+    stores.kv.sync().context("the log could not be synced")?;
+    tracing::info!(took_ms = stopping.elapsed().as_millis() as u64, "stopped");
+    Ok(())
+}
+
+fn methods(config: &Config) -> MethodSet {
+    let names = config.archive_policies.default_aggregation_methods.iter();
+    names.filter_map(|name| Method::parse(name)).collect()
+}
+
+fn runtime(plan: &Plan) -> Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(plan.http).thread_name("http").enable_all();
+    builder.build().context("cannot start the HTTP threads")
+}
+
+fn api(config: &Config, stores: &Stores, engine: Engine) -> Result<orzo_http::Api> {
+    let ctx = orzo_http::Ctx { index: stores.index.clone(), engine: Arc::new(engine), clock: now };
+    let options = sockets::http_config(config, methods(config))?;
+    orzo_http::Api::new(options, ctx).context("the access rules cannot be read")
+}
+
+fn start_listeners(listeners: Vec<Listener>) -> Result<Vec<JoinHandle<std::io::Result<()>>>> {
+    let start =
+        |(index, listener): (usize, Listener)| spawn(format!("listener-{index:02}"), || listener.run());
+    let started: std::io::Result<Vec<_>> = listeners.into_iter().enumerate().map(start).collect();
+    started.context("cannot start a listener")
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "localhost".into() } else { name.trim().into() }
+}
+
+async fn wait_for_signal() -> Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+/// Past the deadline, or at a second signal, the process ends as it is: recovery covers the rest.
+fn enforce_deadline(deadline: Duration, runtime: &Runtime) -> Result<()> {
+    let again = runtime.handle().clone();
+    std::thread::Builder::new()
+        .name("deadline".into())
+        .spawn(move || {
+            let second = async { tokio::time::timeout(deadline, wait_for_signal()).await };
+            let why = match again.block_on(second) {
+                Ok(_) => "a second signal came",
+                Err(_) => "the deadline has passed",
+            };
+            tracing::warn!(why, "ending at once; the next start will recover");
+            std::process::exit(1);
+        })
+        .context("cannot start the deadline")?;
+    Ok(())
+}
+
+/// The threads behind the listeners and the API.
+struct Shards {
+    drivers: Vec<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
+}
+
+impl Shards {
+    /// Recovers all shards, in parallel, and starts everybody.
+    fn start(
+        config: &Config,
+        plan: &Plan,
+        stores: &Stores,
+        handle: &Handle,
+        lanes: Vec<Consumer<Batch>>,
+        inboxes: Vec<crossbeam::channel::Receiver<orzo_aggregator::Command>>,
+    ) -> Result<Self> {
+        let (acks, waiting) = unbounded();
+        let (ask, names) = unbounded();
+        let (submit, jobs) = unbounded();
+        let mut recovering = Vec::new();
+        for (index, (lane, commands)) in lanes.into_iter().zip(inboxes).enumerate() {
+            let shard = Shard::new(shard_config(config, plan, handle, index), handle.counters(index).clone());
+            let driver = Driver {
+                shard,
+                lane,
+                commands,
+                backlog: stores.backlog.clone(),
+                durability: match config.http.durability {
+                    config::Durability::Sync => Durability::Synced,
+                    _ => Durability::Buffered,
+                },
+                syncer: acks.clone(),
+                names: ask.clone(),
+                jobs: submit.clone(),
+                handle: handle.clone(),
+                clock: now,
+            };
+            let stores = stores.clone();
+            recovering.push(spawn(format!("recover-{index:02}"), move || recovered(driver, &stores))?);
+        }
+        let helpers = helpers(config, plan, stores, handle, (waiting, names, jobs))?;
+        let drivers: Result<Vec<Driver>> = join(recovering).into_iter().collect();
+        let run = |(index, driver): (usize, Driver)| spawn(format!("shard-{index:02}"), || driver.run());
+        let drivers: std::io::Result<Vec<_>> = drivers?.into_iter().enumerate().map(run).collect();
+        Ok(Shards { drivers: drivers.context("cannot start a shard")?, helpers })
+    }
+
+    /// Waits for the shards, then for those who served them.
+    fn join(self) {
+        join(self.drivers);
+        join(self.helpers);
+    }
+}
+
+fn recovered(mut driver: Driver, stores: &Stores) -> Result<Driver> {
+    let started = Instant::now();
+    let found = orzo_aggregator::recover(&mut driver.shard, &*stores.backlog, &*stores.index, now());
+    let Recovered { blobs, batches, orphans, damaged } = found.context("cannot recover a shard")?;
+    let took_ms = started.elapsed().as_millis() as u64;
+    tracing::info!(blobs, batches, orphans, damaged, took_ms, "recovered a shard");
+    Ok(driver)
+}
+
+type Inboxes = (
+    crossbeam::channel::Receiver<Vec<orzo_aggregator::command::Ack>>,
+    crossbeam::channel::Receiver<Vec<orzo_aggregator::Name>>,
+    crossbeam::channel::Receiver<orzo_aggregator::CheckpointJob>,
+);
+
+fn helpers(
+    config: &Config,
+    plan: &Plan,
+    stores: &Stores,
+    handle: &Handle,
+    (waiting, names, jobs): Inboxes,
+) -> Result<Vec<JoinHandle<()>>> {
+    let Stores { backlog, aggregates, index, .. } = stores.clone();
+    let background = config.http.durability != config::Durability::Buffered;
+    let interval = background.then_some(config.store.sync_interval.0);
+    let syncer = Syncer { backlog: backlog.clone(), waiting, interval };
+    let rules = statsd_rules(config)?;
+    let resolver =
+        Resolver { index, backlog: backlog.clone(), rules, names, handle: handle.clone(), clock: now };
+    let mut helpers = vec![spawn("syncer", || syncer.run())?, spawn("resolver", || resolver.run())?];
+    for number in 0..plan.flushers {
+        let (aggregates, backlog): (_, Arc<dyn Backlog>) = (aggregates.clone(), backlog.clone());
+        let flusher = Flusher { aggregates, backlog, jobs: jobs.clone(), handle: handle.clone() };
+        helpers.push(spawn(format!("flusher-{number:02}"), || flusher.run())?);
+    }
+    Ok(helpers)
+}
+
+fn shard_config(config: &Config, plan: &Plan, handle: &Handle, shard: usize) -> ShardConfig {
+    let statsd = &config.statsd;
+    ShardConfig {
+        partitions: handle.partitions(),
+        owned: handle.owned(shard),
+        flush_interval_ns: nanoseconds(statsd.flush_interval.0),
+        checkpoint_age_ns: nanoseconds(config.store.checkpoint_age.0),
+        series_max: (plan.max_series as usize).div_ceil(plan.shards),
+        semantics: Semantics {
+            gauge_dialect: match statsd.gauge_dialect {
+                config::GaugeDialect::Auto => GaugeDialect::Auto,
+                config::GaugeDialect::Etsy => GaugeDialect::Etsy,
+                config::GaugeDialect::Dogstatsd => GaugeDialect::Dogstatsd,
+            },
+            gauge_ttl_ns: nanoseconds(statsd.gauge_ttl.0),
+            max_future_ns: nanoseconds(statsd.max_future.0),
+        },
+    }
+}
+
+fn statsd_rules(config: &Config) -> Result<StatsdRules> {
+    let statsd = &config.statsd;
+    let named = ResourceId::derive(RESOURCE_NAME, Some(&statsd.creator))?;
+    let default_resource = if named.uuid() == statsd.resource_id {
+        RESOURCE_NAME.into()
+    } else {
+        statsd.resource_id.to_string()
+    };
+    let policies = &statsd.archive_policy;
+    let policy_of = |kind: Kind| match kind {
+        Kind::Counter | Kind::CounterAt => policies.counter.clone(),
+        Kind::Gauge => policies.gauge.clone(),
+        Kind::Timer => policies.timer.clone(),
+        Kind::Histogram => policies.histogram.clone(),
+        Kind::Distribution => policies.distribution.clone(),
+        Kind::Set => policies.set.clone(),
+    };
+    Ok(StatsdRules {
+        home: StatsdHome {
+            resource_type: statsd.resource_type.clone(),
+            creator: statsd.creator.clone(),
+            default_resource,
+            metrics_max: None,
+            metrics_per_resource_max: None,
+        },
+        policies: Kind::ALL.map(policy_of),
+    })
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

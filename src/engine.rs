@@ -1,0 +1,143 @@
+//! The API's view of shards and stores: the one place where fresh buckets meet stored ones.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use orzo_aggregator::{Handle, PostError, ReadKey};
+use orzo_http::{EngineError, EngineStatus, Post, Query};
+use orzo_model::{ArchivePolicy, Column, MetricId, Timestamp};
+use orzo_store::{Aggregates, RowQuery};
+
+use crate::scrape::Scrape;
+
+/// Shards and stores together.
+pub(crate) struct Engine {
+    pub(crate) handle: Handle,
+    pub(crate) aggregates: Arc<dyn Aggregates>,
+    pub(crate) scrape: Scrape,
+    pub(crate) host: String,
+}
+
+impl orzo_http::Engine for Engine {
+    fn post(&self, posts: Vec<Post>) -> Result<(), EngineError> {
+        let posts =
+            posts.into_iter().filter(|post| !post.measures.is_empty()).map(|post| orzo_aggregator::Post {
+                id: post.metric,
+                policy: post.policy,
+                kind: orzo_model::series::SeriesKind::Sampled,
+                measures: post.measures,
+            });
+        self.handle.post(posts.collect()).map_err(|error| match error {
+            PostError::Busy => EngineError::Busy,
+            PostError::Failed(why) => EngineError::Failed(why),
+        })
+    }
+
+    fn read(&self, query: &Query) -> Result<Column, EngineError> {
+        let key = ReadKey { id: query.metric, width: query.granularity, method: query.method };
+        // ORDER: memory first, then the store. What is missing from memory was stored before the store is
+        // read, so nothing falls in between.
+        let fresh = self.handle.read(&[key]).pop().unwrap_or_default();
+        let stored = self.aggregates.read(&RowQuery {
+            id: query.metric,
+            width: query.granularity,
+            method: query.method,
+            start: query.start.unwrap_or_default(),
+            stop: query.stop,
+        });
+        let stored = stored.map_err(failed)?;
+        let horizon = self.horizon(query, &fresh, &stored)?;
+        let start = query.start.unwrap_or_default();
+        let wanted = |at: Timestamp| {
+            at >= start
+                && query.stop.is_none_or(|stop| at < stop)
+                && horizon.is_none_or(|horizon| at > horizon)
+        };
+        Ok(overlay(stored, fresh).iter().filter(|(at, _)| wanted(*at)).collect())
+    }
+
+    fn forget(&self, metrics: &[MetricId]) {
+        self.handle.forget(metrics);
+    }
+
+    fn policy_changed(&self, policy: &Arc<ArchivePolicy>) {
+        self.handle.policy_changed(policy);
+    }
+
+    /// A measure is applied before it is acknowledged, so nothing ever waits.
+    fn status(&self) -> EngineStatus {
+        let name = |shard: usize| format!("{}.{shard}", self.host);
+        let shards = 0..self.handle.shards();
+        EngineStatus {
+            waiting: BTreeMap::new(),
+            processors: shards.clone().map(name).collect(),
+            statistics: shards.map(|shard| (name(shard), self.scrape.shard_statistics(shard))).collect(),
+        }
+    }
+
+    fn scrape(&self) -> String {
+        self.scrape.text()
+    }
+}
+
+impl Engine {
+    /// Buckets at or before it have expired: the policy's timespan back from the newest bucket of the
+    /// series, whatever the query asks for.
+    fn horizon(
+        &self,
+        query: &Query,
+        fresh: &Column,
+        stored: &Column,
+    ) -> Result<Option<Timestamp>, EngineError> {
+        let Some(timespan_ns) = query.policy.item(query.granularity).and_then(|item| item.timespan_ns())
+        else {
+            return Ok(None);
+        };
+        let newest_stored = match query.stop {
+            None => stored.starts.last().copied(),
+            Some(_) => {
+                self.aggregates.newest(query.metric, query.granularity, query.method).map_err(failed)?
+            }
+        };
+        let newest = newest_stored.max(fresh.starts.last().copied());
+        Ok(newest.and_then(|newest| newest.ns().checked_sub(timespan_ns)).and_then(Timestamp::from_ns))
+    }
+}
+
+fn failed(error: orzo_store::Error) -> EngineError {
+    EngineError::Failed(error.to_string())
+}
+
+/// Both, ascending; fresh buckets replace stored ones.
+fn overlay(stored: Column, fresh: Column) -> Column {
+    let mut merged = Column::default();
+    let mut fresh = fresh.iter().peekable();
+    for (at, value) in stored.iter() {
+        while let Some((at, value)) = fresh.next_if(|(fresh_at, _)| *fresh_at < at) {
+            merged.push(at, value);
+        }
+        match fresh.next_if(|(fresh_at, _)| *fresh_at == at) {
+            Some((at, value)) => merged.push(at, value),
+            None => merged.push(at, value),
+        }
+    }
+    fresh.for_each(|(at, value)| merged.push(at, value));
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(buckets: &[(u64, f64)]) -> Column {
+        buckets.iter().map(|(at, value)| (Timestamp::from_ns(*at).unwrap(), *value)).collect()
+    }
+
+    #[test]
+    fn fresh_buckets_win() {
+        let stored = column(&[(1, 1.0), (2, 2.0), (4, 4.0)]);
+        let fresh = column(&[(0, 9.0), (2, 9.0), (3, 9.0), (5, 9.0)]);
+        let expected = column(&[(0, 9.0), (1, 1.0), (2, 9.0), (3, 9.0), (4, 4.0), (5, 9.0)]);
+        assert_eq!(overlay(stored, fresh), expected);
+    }
+}

@@ -1,0 +1,18 @@
+//! Orzo: collects statsd metrics, keeps their aggregates, serves them over the Gnocchi API.
+//!
+//! This crate only joins the others: configuration and command line, the threads and what they share
+//! (`daemon`), the API's view of the shards (`engine`), and what the daemon says about itself (`scrape`).
+
+pub mod cli;
+pub mod config;
+mod daemon;
+mod defaults;
+mod engine;
+mod janitor;
+mod logging;
+mod scrape;
+mod sockets;
+mod stores;
+mod threads;
+
+pub use daemon::serve;

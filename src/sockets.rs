@@ -1,0 +1,87 @@
+//! The configuration in the words of those who listen: statsd endpoints and the HTTP API.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use hyper::header::HeaderName;
+use orzo_http::AuthMode;
+use orzo_ingest::{Address, BoundSocket, Endpoint, Limits};
+use orzo_model::{MethodSet, Profile};
+
+use crate::config::{self, Config, Statsd};
+
+/// Binds every statsd endpoint: one list of sockets for each listener.
+pub(crate) fn bind(statsd: &Statsd, listeners: usize) -> Result<Vec<Vec<BoundSocket>>> {
+    let endpoints: Vec<Endpoint> = addresses(statsd).map(|address| endpoint(statsd, address)).collect();
+    let bound = orzo_ingest::bind(&endpoints, listeners)?;
+    for socket in bound.iter().flatten() {
+        let granted = socket.receive_buffer_bytes();
+        tracing::info!(address = %socket.address(), receive_buffer_bytes = granted, "listening");
+    }
+    Ok(bound)
+}
+
+fn addresses(statsd: &Statsd) -> impl Iterator<Item = Address> {
+    let udp = statsd.udp.iter().copied().map(Address::Udp);
+    let tcp = statsd.tcp.iter().copied().map(Address::Tcp);
+    let datagram = statsd.unix_datagram.iter().cloned().map(Address::UnixDatagram);
+    let stream = statsd.unix_stream.iter().cloned().map(Address::UnixStream);
+    udp.chain(tcp).chain(datagram).chain(stream)
+}
+
+fn endpoint(statsd: &Statsd, address: Address) -> Endpoint {
+    Endpoint {
+        address,
+        profile: match statsd.profile {
+            config::Profile::Native => Profile::Native,
+            config::Profile::Gnocchi => Profile::Gnocchi,
+        },
+        receive_buffer_bytes: statsd.receive_buffer_bytes.0 as usize,
+        mode: statsd.unix_mode.0,
+    }
+}
+
+/// The tag that names resources, as bytes.
+pub(crate) fn resource_tag(statsd: &Statsd) -> Option<Box<[u8]>> {
+    statsd.resource_tag.as_ref().map(|tag| tag.as_bytes().into())
+}
+
+/// Bounds of a listener.
+pub(crate) fn limits(statsd: &Statsd) -> Limits {
+    Limits { connections: statsd.max_connections as usize, idle: statsd.idle_timeout.0, ..Limits::default() }
+}
+
+/// Options of the API.
+pub(crate) fn http_config(config: &Config, default_methods: MethodSet) -> Result<orzo_http::Config> {
+    let Config { http, auth, .. } = config;
+    let bodies = orzo_http::Limits::default().bodies_bytes;
+    Ok(orzo_http::Config {
+        prefix: http.prefix.clone(),
+        proxy_headers: http.proxy_headers,
+        max_limit: http.max_limit as usize,
+        cors_allowed_origins: http.cors_allowed_origins.clone(),
+        auth: match auth.mode {
+            config::AuthMode::Basic => AuthMode::Basic,
+            config::AuthMode::Remoteuser => {
+                let header = HeaderName::from_bytes(auth.remote_user_header.as_bytes());
+                AuthMode::RemoteUser(header.context("auth.remote_user_header is not the name of a header")?)
+            }
+        },
+        isolate_users: auth.isolate_users,
+        policy_rules: policy_rules(config)?,
+        default_methods,
+        limits: orzo_http::Limits {
+            connections: http.max_connections as usize,
+            body_bytes: http.body_limit.0 as usize,
+            bodies_bytes: bodies.max(2 * http.body_limit.0 as usize),
+            ..orzo_http::Limits::default()
+        },
+    })
+}
+
+/// Rules by name, from a TOML table of texts.
+fn policy_rules(config: &Config) -> Result<BTreeMap<String, String>> {
+    let Some(path) = &config.auth.policy_file else { return Ok(BTreeMap::new()) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is not a table of access rules", path.display()))
+}

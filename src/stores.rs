@@ -1,0 +1,60 @@
+//! Opens the store and what is laid out in it.
+
+use std::fs;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use orzo_model::Partitions;
+use orzo_store::index::KvIndex;
+use orzo_store::{Aggregates, Backlog, Identity, Index, Kv, KvAggregates, KvBacklog};
+use orzo_store_rocks::{RocksKv, Tuning};
+use orzo_tuning::Plan;
+use uuid::Uuid;
+
+use crate::config::Config;
+
+/// Everything that is kept.
+#[derive(Clone)]
+pub(crate) struct Stores {
+    pub(crate) kv: Arc<RocksKv>,
+    pub(crate) identity: Identity,
+    pub(crate) backlog: Arc<dyn Backlog>,
+    pub(crate) aggregates: Arc<dyn Aggregates>,
+    pub(crate) index: Arc<dyn Index>,
+}
+
+impl Stores {
+    /// Opens the data directory, or makes it.
+    pub(crate) fn open(config: &Config, plan: &Plan) -> Result<Self> {
+        let directory = config.data_dir.join("db");
+        fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        let tuning = Tuning {
+            block_cache_bytes: plan.block_cache as usize,
+            write_buffer_bytes: plan.write_buffers as usize,
+            background_jobs: plan.store_jobs,
+        };
+        let opened = RocksKv::open(&directory, &tuning);
+        let kv =
+            Arc::new(opened.with_context(|| format!("cannot open the store in {}", directory.display()))?);
+        let identity =
+            Identity::open(&*kv, fresh_identity(config)).context("cannot read the store's identity")?;
+        let partitions = identity.partitions;
+        let any: Arc<dyn Kv> = kv.clone();
+        Ok(Stores {
+            backlog: Arc::new(KvBacklog::new(any.clone(), partitions)),
+            aggregates: Arc::new(KvAggregates::new(any.clone(), partitions)),
+            index: Arc::new(KvIndex::open(any).context("cannot read the index")?),
+            kv,
+            identity,
+        })
+    }
+}
+
+/// The identity of a database that is about to be made.
+fn fresh_identity(config: &Config) -> Identity {
+    let partitions = u16::try_from(config.store.partitions).ok().and_then(Partitions::new);
+    Identity {
+        salt: Uuid::new_v4().as_u64_pair().0,
+        partitions: partitions.expect("the configuration was checked"),
+    }
+}

@@ -1,0 +1,64 @@
+//! The load generator against the daemon: what it sends is what is stored.
+
+use crate::harness::Daemon;
+
+#[test]
+fn udp_at_a_moderate_rate_adds_up() {
+    let daemon = Daemon::start();
+    let target = daemon.statsd.to_string();
+    let mix = "c=40,ms=20,h=10,d=10,g=15,s=5";
+    let load = [
+        "--lines", "100000", "--rate", "50000", "--series", "300", "--mix", mix, "--tags", "2", "--one-in",
+        "2",
+    ];
+    let pid = daemon.pid().to_string();
+    let output =
+        daemon.blast(&[&["--udp", &target, "--senders", "2", "--verify", "--pid", &pid], &load[..]].concat());
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stdout).contains("ns a line"));
+}
+
+#[test]
+fn a_flood_loses_only_what_is_counted() {
+    let daemon = Daemon::start_with("receive_buffer_bytes = \"64 KiB\"");
+    let target = daemon.statsd.to_string();
+    let args = ["--udp", &target, "--lines", "2000000", "--series", "1000", "--mix", "c=2,ms=1", "--verify"];
+    assert!(daemon.blast(&args).status.success());
+}
+
+#[test]
+fn two_runs_over_the_same_series_add_up() {
+    let daemon = Daemon::start();
+    let target = daemon.statsd.to_string();
+    for seed in ["1", "1"] {
+        let args = [
+            "--tcp", &target, "--lines", "20000", "--series", "50", "--seed", seed, "--mix", "c", "--verify",
+        ];
+        assert!(daemon.blast(&args).status.success());
+    }
+}
+
+#[test]
+fn the_generator_notices_when_things_do_not_add_up() {
+    let daemon = Daemon::start();
+    let target = daemon.statsd.to_string();
+    // Another sender on the same series: more is stored than the generator knows of.
+    let known =
+        ["--tcp", &target, "--lines", "20000", "--series", "1", "--mix", "c", "--verify", "--rate", "10000"];
+    let output = std::thread::scope(|scope| {
+        let run = scope.spawn(|| daemon.blast(&known));
+        while !run.is_finished() {
+            daemon.send_tcp("blast.app0.host0.svc.request.count.metric0:1|c\n");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        run.join().unwrap()
+    });
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn no_daemon_is_no_run() {
+    let mut daemon = Daemon::start();
+    assert!(daemon.stop().success());
+    assert_eq!(daemon.blast(&["--lines", "10"]).status.code(), Some(2));
+}

@@ -1,0 +1,19 @@
+//! The daemon as its users see it: started as a process, spoken to over its own protocols, read back over HTTP.
+//!
+//! Each test has a daemon of its own on free ports with a store in a temporary directory, and waits for what it expects
+//! instead of sleeping.
+
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
+mod harness;
+
+mod cli;
+mod clients;
+mod crash;
+mod http;
+mod load;
+mod losses;
+mod metrics;
+mod readme;
+mod transports;
+mod types;
