@@ -109,7 +109,7 @@ fn run(config: &Config) -> Result<()> {
     let signal = runtime.block_on(wait_for_signal())?;
     tracing::info!(signal, "stopping: storing everything that was received");
     let stopping = Instant::now();
-    enforce_deadline(config.shutdown_deadline.0, &runtime)?;
+    runtime.spawn(enforce_deadline(config.shutdown_deadline.0));
     let _ = stop_http.send(());
     let drained = runtime.block_on(serving).context("the HTTP server ended early")?;
     if drained.cut > 0 {
@@ -168,21 +168,13 @@ async fn wait_for_signal() -> Result<&'static str> {
 }
 
 /// Past the deadline, or at a second signal, the process ends as it is: recovery covers the rest.
-fn enforce_deadline(deadline: Duration, runtime: &Runtime) -> Result<()> {
-    let again = runtime.handle().clone();
-    std::thread::Builder::new()
-        .name("deadline".into())
-        .spawn(move || {
-            let second = async { tokio::time::timeout(deadline, wait_for_signal()).await };
-            let why = match again.block_on(second) {
-                Ok(_) => "a second signal came",
-                Err(_) => "the deadline has passed",
-            };
-            tracing::warn!(why, "ending at once; the next start will recover");
-            std::process::exit(1);
-        })
-        .context("cannot start the deadline")?;
-    Ok(())
+async fn enforce_deadline(deadline: Duration) {
+    let why = match tokio::time::timeout(deadline, wait_for_signal()).await {
+        Ok(_) => "a second signal came",
+        Err(_) => "the deadline has passed",
+    };
+    tracing::warn!(why, "ending at once; the next start will recover");
+    std::process::exit(1);
 }
 
 /// The threads behind the listeners and the API.

@@ -27,10 +27,14 @@ impl Stop {
     /// Sets the flag, then calls every waker. Later calls do nothing.
     pub fn request(&self) {
         if !self.0.requested.swap(true, SeqCst) {
-            for wake in std::mem::take(&mut *self.0.wakers.lock()) {
-                wake();
-            }
+            self.wake();
         }
+    }
+
+    /// ORDER: wakers are called, never dropped here: one may own the descriptor whose event has yet to be
+    /// noticed.
+    fn wake(&self) {
+        self.0.wakers.lock().iter().for_each(|wake| wake());
     }
 
     /// Whether somebody asked.
@@ -45,9 +49,7 @@ impl Stop {
     pub fn on_request(&self, wake: impl Fn() + Send + Sync + 'static) {
         self.0.wakers.lock().push(Box::new(wake));
         if self.requested() {
-            for wake in std::mem::take(&mut *self.0.wakers.lock()) {
-                wake();
-            }
+            self.wake();
         }
     }
 }

@@ -29,6 +29,8 @@ impl Default for Tuning {
 const MIB: u64 = 1 << 20;
 /// Old log files make a family flush; bounds what a start has to read.
 const WAL_BYTES_MAX: u64 = 512 * MIB;
+/// Write buffer of one family at most. The log is preallocated by it, too.
+const FAMILY_BUFFER_BYTES_MAX: usize = 64 << 20;
 /// Expired rows that the filter missed once are met again within a day.
 const PERIODIC_COMPACTION_SECONDS: u64 = 24 * 3600;
 /// 16 KiB: scans of a series read neighbouring runs, and larger blocks compress better.
@@ -70,7 +72,7 @@ fn options_of(family: Family, cache: &Cache, tuning: &Tuning) -> Options {
     table.set_block_cache(cache);
     table.set_cache_index_and_filter_blocks(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    options.set_write_buffer_size((tuning.write_buffer_bytes / 4).max(1 << 20));
+    options.set_write_buffer_size((tuning.write_buffer_bytes / 4).clamp(1 << 20, FAMILY_BUFFER_BYTES_MAX));
     options.set_level_compaction_dynamic_level_bytes(true);
     match family {
         Family::Meta => {}
