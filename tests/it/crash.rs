@@ -100,7 +100,7 @@ fn what_was_acknowledged_over_http_survives_a_kill() {
     }
     daemon.kill();
     daemon.start_again();
-    let measures = daemon.get(&format!("/v1/metric/{id}/measures?aggregation=count&granularity=3600"));
+    let measures = daemon.get(&format!("/v1/metric/{id}/measures?aggregation=count&granularity=300"));
     let count: f64 = measures.as_array().unwrap().iter().map(|row| row[2].as_f64().unwrap()).sum();
     assert_eq!(count, 200.0);
 }
