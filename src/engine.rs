@@ -24,7 +24,7 @@ impl orzo_http::Engine for Engine {
             posts.into_iter().filter(|post| !post.measures.is_empty()).map(|post| orzo_aggregator::Post {
                 id: post.metric,
                 policy: post.policy,
-                kind: orzo_model::series::SeriesKind::Sampled,
+                kind: post.kind,
                 measures: post.measures,
             });
         self.handle.post(posts.collect()).map_err(|error| match error {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::id_map::IdMap;
 use crate::record::{self, Record};
-use crate::shard::{Shard, kind_of, put};
+use crate::shard::{Shard, put};
 
 /// What a recovery found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,20 +103,20 @@ impl Replay<'_> {
             Some(Ok(series)) => series,
             Some(Err(_)) => {
                 self.found.damaged += 1;
-                Series::new(kind.unwrap_or(kind_of(&record.payload)), policy)
+                Series::new(kind, policy)
             }
-            None => Series::new(kind.unwrap_or(kind_of(&record.payload)), policy),
+            None => Series::new(kind, policy),
         };
         let stored = series.seq();
         self.shard.series.insert(record.id, series);
         Ok(Some(stored))
     }
 
-    fn policy(&self, id: MetricId) -> Result<Option<(Arc<ArchivePolicy>, Option<SeriesKind>)>> {
+    fn policy(&self, id: MetricId) -> Result<Option<(Arc<ArchivePolicy>, SeriesKind)>> {
         let metric = index::metric(self.index, id).map_err(|error| match error {
             index::Error::Store(error) => error,
             _ => Error::Corrupt { what: "metric" },
         })?;
-        Ok(metric.map(|metric| (metric.policy, metric.statsd.map(|statsd| statsd.kind))))
+        Ok(metric.map(|metric| (metric.policy.clone(), metric.kind())))
     }
 }

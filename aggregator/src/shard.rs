@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use orzo_model::batch::Batch;
 use orzo_model::drop_reason::DropReason;
-use orzo_model::series::{Series, SeriesKind};
+use orzo_model::series::Series;
 use orzo_model::{MetricId, Partition, Partitions, Timestamp};
 use orzo_store::{Blob, Seq};
 
@@ -114,7 +114,8 @@ impl Shard {
             }
             Command::Checkpointed { partition, stored } => {
                 self.series.end_checkpoint(partition, stored);
-                let counter = if stored { &self.counters.checkpoints } else { &self.counters.checkpoints_failed };
+                let counter =
+                    if stored { &self.counters.checkpoints } else { &self.counters.checkpoints_failed };
                 counter.add(1);
                 self.publish();
             }
@@ -323,14 +324,6 @@ pub(crate) fn put(table: &mut SeriesTable, record: record::Record, seq: Seq, now
         Payload::Events(events) => series.add(seq, &events),
     };
     table.change(record.id, seq, now, put).unwrap_or(0)
-}
-
-/// What a series is if nothing but a record tells.
-pub(crate) fn kind_of(payload: &Payload) -> SeriesKind {
-    match payload {
-        Payload::Measures(_) => SeriesKind::Sampled,
-        Payload::Events(_) => SeriesKind::Event,
-    }
 }
 
 fn next_multiple(now: Timestamp, interval_ns: u64) -> Timestamp {

@@ -229,7 +229,7 @@ impl Events {
     #[inline]
     fn add(&mut self, sample: &Sample, arrived: Timestamp, spread: bool) {
         let weighing = if sample.kind == Kind::Counter { Weighing::Value } else { Weighing::Event };
-        let (value, weight) = (sample.number(), f64::from(sample.weight()));
+        let (value, weight) = (sample.number(), sample.weight());
         match &mut self.open {
             Some((summary, samples)) if same_second(summary.at(), arrived) => {
                 summary.add(arrived, value, weight, weighing);
@@ -276,5 +276,7 @@ fn apply_point(point: &mut Option<Measure>, sample: &Sample, arrived: Timestamp)
         Some(point) if sample.kind == Kind::Counter => point.value,
         _ => 0.0,
     };
-    *point = Some(Measure { at: arrived, value: before + sample.number() });
+    let value =
+        if sample.kind == Kind::Counter { sample.number() * sample.weight() } else { sample.number() };
+    *point = Some(Measure { at: arrived, value: before + value });
 }

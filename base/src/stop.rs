@@ -27,14 +27,8 @@ impl Stop {
     /// Sets the flag, then calls every waker. Later calls do nothing.
     pub fn request(&self) {
         if !self.0.requested.swap(true, SeqCst) {
-            self.wake();
+            self.0.wakers.lock().iter().for_each(|wake| wake());
         }
-    }
-
-    /// ORDER: wakers are called, never dropped here: one may own the descriptor whose event has yet to be
-    /// noticed.
-    fn wake(&self) {
-        self.0.wakers.lock().iter().for_each(|wake| wake());
     }
 
     /// Whether somebody asked.
@@ -42,14 +36,18 @@ impl Stop {
         self.0.requested.load(SeqCst)
     }
 
-    /// Registers what ends a sleep; called at once if the flag is set already.
+    /// Registers what ends a sleep; called at once if the flag is set already. It must not use this `Stop`.
     ///
-    /// ORDER: pushed before the flag is read again, under the lock that [`Stop::request`] takes after
-    /// setting it: one of the two calls it, at worst both, and waking twice is harmless.
+    /// Wakers are kept as long as the `Stop`: one that owned a descriptor and was dropped after its call
+    /// would take back, with the descriptor, the event it has just caused.
+    ///
+    /// ORDER: the flag is read after the push, under the lock that [`Stop::request`] takes after setting
+    /// it: one of the two calls the waker, at worst both, and waking twice is harmless.
     pub fn on_request(&self, wake: impl Fn() + Send + Sync + 'static) {
-        self.0.wakers.lock().push(Box::new(wake));
+        let mut wakers = self.0.wakers.lock();
+        wakers.push(Box::new(wake));
         if self.requested() {
-            self.wake();
+            wakers.last().into_iter().for_each(|wake| wake());
         }
     }
 }
@@ -64,6 +62,17 @@ impl fmt::Debug for Stop {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicU32;
+
+    #[test]
+    fn what_a_waker_owns_outlives_its_call() {
+        let (stop, owned) = (Stop::new(), Arc::new(()));
+        let held = Arc::clone(&owned);
+        stop.on_request(move || assert!(Arc::strong_count(&held) > 0));
+        stop.request();
+        assert_eq!(Arc::strong_count(&owned), 2);
+        drop(stop);
+        assert_eq!(Arc::strong_count(&owned), 1);
+    }
 
     #[test]
     fn wakes_early_and_late_registrations_once() {

@@ -53,7 +53,8 @@ impl Accept {
 
     /// Quality of the most specific range that matches; 0 if none does.
     pub fn quality(&self, main: &str, sub: &str) -> u32 {
-        let matching = self.ranges.iter().filter_map(|range| Some((range.specificity(main, sub)?, range.quality)));
+        let matching =
+            self.ranges.iter().filter_map(|range| Some((range.specificity(main, sub)?, range.quality)));
         matching.max_by_key(|(specificity, _)| *specificity).map_or(0, |(_, quality)| quality)
     }
 }
@@ -91,7 +92,13 @@ mod tests {
     #[test]
     fn who_admits_json() {
         assert!(Accept::default().admits_json());
-        for yes in ["application/json", "application/*", "*/*", "text/plain, application/json; q=0.8", "APPLICATION/JSON"] {
+        for yes in [
+            "application/json",
+            "application/*",
+            "*/*",
+            "text/plain, application/json; q=0.8",
+            "APPLICATION/JSON",
+        ] {
             assert!(accept(yes).admits_json(), "{yes}");
         }
         for no in ["text/plain", "text/*", "application/json;q=0", "*/*, application/json; q=0"] {

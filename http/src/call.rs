@@ -91,7 +91,11 @@ impl<'a> Call<'a> {
     /// Does what the method of the request asks for and answers in JSON: 405, 406.
     pub(crate) fn act(&self, actions: &[Action<'_>]) -> Outcome {
         let action = self.pick(actions)?;
-        if self.request.accept.admits_json() { action() } else { Err(ApiError::bare(StatusCode::NOT_ACCEPTABLE)) }
+        if self.request.accept.admits_json() {
+            action()
+        } else {
+            Err(ApiError::bare(StatusCode::NOT_ACCEPTABLE))
+        }
     }
 
     /// Like [`Call::act`], for answers that are not JSON.

@@ -1,8 +1,8 @@
 //! Conditional requests (RFC 9110, section 13) on a resource.
 
 use hyper::header::{
-    ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE,
-    LAST_MODIFIED,
+    ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_UNMODIFIED_SINCE, LAST_MODIFIED,
 };
 use hyper::{Method, StatusCode};
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
@@ -16,14 +16,14 @@ use crate::response::Response;
 
 /// What identifies a state of a resource.
 #[derive(Clone, Debug)]
-pub struct Validators {
+pub(crate) struct Validators {
     etag: String,
     modified: jiff::Timestamp,
 }
 
 impl Validators {
     /// Those of a resource: a hash of its id and the start of its revision, and that start in seconds.
-    pub fn of(resource: &Resource) -> Self {
+    pub(crate) fn of(resource: &Resource) -> Self {
         let mut text = resource.id.to_string();
         push_iso_micros(&mut text, resource.revision_start);
         let etag = sha1_smol::Sha1::from(text).digest().to_string();
@@ -31,7 +31,7 @@ impl Validators {
     }
 
     /// The headers that carry them.
-    pub fn headers(&self) -> [(HeaderName, HeaderValue); 2] {
+    pub(crate) fn headers(&self) -> [(HeaderName, HeaderValue); 2] {
         let etag = HeaderValue::from_str(&format!("\"{}\"", self.etag)).expect("a hash is header text");
         let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&self.modified);
         let date = date.ok().and_then(|date| HeaderValue::from_str(&date).ok());
@@ -39,20 +39,20 @@ impl Validators {
     }
 
     /// Adds the headers to an answer.
-    pub fn put_on(&self, mut response: Response) -> Response {
+    pub(crate) fn put_on(&self, mut response: Response) -> Response {
         response.headers.extend(self.headers());
         response
     }
 
     /// Whether a request has conditions that a write must not outrun.
-    pub fn asked_for(request: &Request) -> bool {
+    pub(crate) fn asked_for(request: &Request) -> bool {
         let headers = &request.headers;
         [IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE].iter().any(|name| headers.contains_key(name))
     }
 
     /// Whether the conditions of a request hold. `Ok(Some)` is the answer to a client that has this
     /// state already; 412 if it wanted another.
-    pub fn check(&self, request: &Request) -> Outcome<Option<Response>> {
+    pub(crate) fn check(&self, request: &Request) -> Outcome<Option<Response>> {
         let is_get = request.method == Method::GET;
         if self.is_unwanted(&request.headers) {
             return Err(ApiError::plain(StatusCode::PRECONDITION_FAILED));

@@ -28,14 +28,14 @@ const MAX_AGE: &str = "3600";
 
 /// Origins that are let in; compared literally.
 #[derive(Clone, Debug, Default)]
-pub struct Cors {
+pub(crate) struct Cors {
     /// Such as `https://grafana.example.org`. None: the headers of this module are never sent.
     pub allowed_origins: Vec<String>,
 }
 
 impl Cors {
     /// The answer to OPTIONS on any path: 200, with leave to go on if it asks for nothing unknown.
-    pub fn preflight(&self, request: &HeaderMap) -> Response {
+    pub(crate) fn preflight(&self, request: &HeaderMap) -> Response {
         let mut response = Response::new(StatusCode::OK, "");
         let text = |name: HeaderName| request.get(name).and_then(|value| value.to_str().ok());
         let Some(origin) = self.origin(request) else { return response };
@@ -65,7 +65,7 @@ impl Cors {
     }
 
     /// Lets the page that sent the request read the answer, if its origin is let in.
-    pub fn decorate(&self, request: &HeaderMap, response: &mut HeaderMap) {
+    pub(crate) fn decorate(&self, request: &HeaderMap, response: &mut HeaderMap) {
         if let Some(origin) = self.origin(request) {
             grant(response, origin);
         }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use orzo_model::series::SeriesKind;
 use orzo_model::{ArchivePolicy, Column, Granularity, Measure, Method, MetricId, Timestamp};
 
 /// Measures of one metric in one request: one batch, in the order of the body.
@@ -14,6 +15,8 @@ pub struct Post {
     pub metric: MetricId,
     /// Its policy.
     pub policy: Arc<ArchivePolicy>,
+    /// What its values are.
+    pub kind: SeriesKind,
     /// At least one.
     pub measures: Vec<Measure>,
 }

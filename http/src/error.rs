@@ -15,11 +15,14 @@ use crate::response::Response;
 use crate::schema::Invalid;
 
 /// The result of a handler and of most of what it calls.
-pub type Outcome<T = Response> = Result<T, ApiError>;
+pub(crate) type Outcome<T = Response> = Result<T, ApiError>;
 
 /// An answer that is an error.
 #[derive(Clone, Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
     status: StatusCode,
     description: Value,
     /// A body of its own shape, always in JSON.
@@ -30,7 +33,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error whose description is `null`: nothing is at such a path.
     pub fn bare(status: StatusCode) -> Self {
-        ApiError { status, description: Value::Null, body: None, headers: Vec::new() }
+        ApiError(Box::new(Parts { status, description: Value::Null, body: None, headers: Vec::new() }))
     }
 
     /// An error whose description is empty: the status says it all.
@@ -38,14 +41,20 @@ impl ApiError {
         Self::text(status, "")
     }
 
+    fn described(status: StatusCode, description: Value) -> Self {
+        let mut error = Self::bare(status);
+        error.0.description = description;
+        error
+    }
+
     /// A string error.
     pub fn text(status: StatusCode, description: impl Into<String>) -> Self {
-        ApiError { description: Value::Text(description.into()), ..Self::bare(status) }
+        Self::described(status, Value::Text(description.into()))
     }
 
     /// An object error.
     pub fn object<const N: usize>(status: StatusCode, entries: [(&str, Value); N]) -> Self {
-        ApiError { description: Value::object(entries), ..Self::bare(status) }
+        Self::described(status, Value::object(entries))
     }
 
     /// 400 with a text.
@@ -61,7 +70,11 @@ impl ApiError {
     /// 400 about a query argument.
     pub fn bad_argument(name: &str, reason: impl Into<String>) -> Self {
         let reason = Value::Text(reason.into());
-        Self::bad_object([("cause", "Argument value error".into()), ("detail", name.into()), ("reason", reason)])
+        Self::bad_object([
+            ("cause", "Argument value error".into()),
+            ("detail", name.into()),
+            ("reason", reason),
+        ])
     }
 
     /// 404 with a text.
@@ -75,7 +88,9 @@ impl ApiError {
         let code = Value::Int(status.as_u16().into());
         let message = "The request you have made requires authentication.".into();
         let error = Value::object([("code", code), ("title", title(status).into()), ("message", message)]);
-        ApiError { body: Some(Value::object([("error", error)])), ..Self::bare(status) }
+        let mut refused = Self::bare(status);
+        refused.0.body = Some(Value::object([("error", error)]));
+        refused
     }
 
     /// 403.
@@ -97,38 +112,42 @@ impl ApiError {
 
     /// Adds a header to the answer.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.0.headers.push((name, value));
         self
     }
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The answer, in the form the client likes best.
     pub fn render(&self, accept: &Accept) -> Response {
-        let (content_type, body) = match (accept.error_form(), &self.body) {
+        let (content_type, body) = match (accept.error_form(), &self.0.body) {
             (_, Some(body)) => ("application/json", body.to_text()),
             (ErrorForm::Json, None) => ("application/json", self.json()),
             (ErrorForm::Html, None) => ("text/html; charset=UTF-8", self.html()),
             (ErrorForm::Plain, None) => ("text/plain; charset=UTF-8", self.plain_text()),
         };
-        let mut response = Response::new(self.status, body);
+        let mut response = Response::new(self.0.status, body);
         response.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        response.headers.extend(self.headers.iter().cloned());
+        response.headers.extend(self.0.headers.iter().cloned());
         response
     }
 
     fn json(&self) -> String {
-        let code = Value::Int(self.status.as_u16().into());
-        Value::object([("code", code), ("title", title(self.status).into()), ("description", self.description.clone())])
-            .to_text()
+        let code = Value::Int(self.0.status.as_u16().into());
+        Value::object([
+            ("code", code),
+            ("title", title(self.0.status).into()),
+            ("description", self.0.description.clone()),
+        ])
+        .to_text()
     }
 
     /// Objects are shown as JSON: nothing in it is escaped that people search for.
     fn detail(&self) -> String {
-        match &self.description {
+        match &self.0.description {
             Value::Null => String::new(),
             Value::Text(text) => text.clone(),
             object => object.to_text(),
@@ -136,17 +155,17 @@ impl ApiError {
     }
 
     fn plain_text(&self) -> String {
-        let (code, title) = (self.status.as_u16(), title(self.status));
-        format!("{code} {title}\n\n{}\n\n {}\n\n", explanation(self.status), self.detail())
+        let (code, title) = (self.0.status.as_u16(), title(self.0.status));
+        format!("{code} {title}\n\n{}\n\n {}\n\n", explanation(self.0.status), self.detail())
     }
 
     fn html(&self) -> String {
-        let heading = format!("{} {}", self.status.as_u16(), title(self.status));
+        let heading = format!("{} {}", self.0.status.as_u16(), title(self.0.status));
         let detail = escape_html(&self.detail());
         format!(
             "<html>\n <head>\n  <title>{heading}</title>\n </head>\n <body>\n  <h1>{heading}</h1>\n  {}<br /><br />\n\
              {detail}\n\n\n </body>\n</html>",
-            explanation(self.status)
+            explanation(self.0.status)
         )
     }
 }
@@ -171,7 +190,9 @@ fn explanation(status: StatusCode) -> &'static str {
         status if status.is_server_error() => {
             "The server has either erred or is incapable of performing the requested operation."
         }
-        _ => "The server could not comply with the request since it is either malformed or otherwise incorrect.",
+        _ => {
+            "The server could not comply with the request since it is either malformed or otherwise incorrect."
+        }
     }
 }
 
@@ -282,7 +303,10 @@ mod tests {
         assert!(plain.starts_with("400 Bad Request\n\nThe server could"), "{plain}");
         assert!(plain.contains("\n\n timespan ≠ granularity × points, 'a' > `b'\n"), "{plain}");
         let html = body(&error, Some("*/*"));
-        assert!(html.contains("timespan &#8800; granularity &#215; points, &#x27;a&#x27; &gt; `b&#x27;"), "{html}");
+        assert!(
+            html.contains("timespan &#8800; granularity &#215; points, &#x27;a&#x27; &gt; `b&#x27;"),
+            "{html}"
+        );
     }
 
     #[test]
@@ -291,7 +315,9 @@ mod tests {
         assert!(json(&ApiError::bare(StatusCode::NOT_FOUND)).ends_with("\"description\": null}"));
         assert!(json(&ApiError::forbidden()).ends_with("\"description\": \"\"}"));
         let error = ApiError::bad_argument("start", "Must be a datetime or a timestamp");
-        assert!(json(&error).contains(r#""description": {"cause": "Argument value error", "detail": "start""#));
+        assert!(
+            json(&error).contains(r#""description": {"cause": "Argument value error", "detail": "start""#)
+        );
         assert!(body(&error, None).contains(r#"{"cause": "Argument value error", "detail": "start""#));
         assert!(body(&ApiError::plain(StatusCode::NOT_ACCEPTABLE), None).contains("406 Not Acceptable"));
     }

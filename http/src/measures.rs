@@ -13,7 +13,7 @@ use crate::json::{Kind, ReadError, Reader};
 
 /// What is wrong with a list of measures; the display form is the reference's wording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
+pub(crate) enum Problem {
     /// No list of objects with a timestamp.
     #[error("unexpected measures format")]
     Format,
@@ -37,7 +37,10 @@ impl Problem {
 }
 
 /// Takes the next value as a list of measures.
-pub fn read_measures(reader: &mut Reader<'_>, now: Timestamp) -> Result<Result<Vec<Measure>, Problem>, ReadError> {
+pub(crate) fn read_measures(
+    reader: &mut Reader<'_>,
+    now: Timestamp,
+) -> Result<Result<Vec<Measure>, Problem>, ReadError> {
     if reader.kind()? != Kind::List {
         reader.skip()?;
         return Ok(Err(Problem::Format));
@@ -48,7 +51,9 @@ pub fn read_measures(reader: &mut Reader<'_>, now: Timestamp) -> Result<Result<V
     reader.list(|reader| {
         match read_measure(reader, &mut times)? {
             Ok(measure) => measures.push(measure),
-            Err(problem) if worst.is_none_or(|worst| worst.weight() < problem.weight()) => worst = Some(problem),
+            Err(problem) if worst.is_none_or(|worst| worst.weight() < problem.weight()) => {
+                worst = Some(problem)
+            }
             Err(_) => {}
         }
         Ok(())
@@ -92,7 +97,10 @@ impl<'a> Raw<'a> {
 }
 
 #[inline]
-fn read_measure(reader: &mut Reader<'_>, times: &mut TimestampList) -> Result<Result<Measure, Problem>, ReadError> {
+fn read_measure(
+    reader: &mut Reader<'_>,
+    times: &mut TimestampList,
+) -> Result<Result<Measure, Problem>, ReadError> {
     if reader.kind()? != Kind::Object {
         reader.skip()?;
         return Ok(Err(Problem::Format));
@@ -154,13 +162,20 @@ mod tests {
             assert_eq!(read(body), format, "{body}");
         }
         let value = Err("unexpected measures value".to_owned());
-        for body in [r#"[{"timestamp": 1, "value": "x"}]"#, r#"[{"timestamp": 1}]"#, r#"[{"timestamp": 1, "value": []}]"#] {
+        for body in [
+            r#"[{"timestamp": 1, "value": "x"}]"#,
+            r#"[{"timestamp": 1}]"#,
+            r#"[{"timestamp": 1, "value": []}]"#,
+        ] {
             assert_eq!(read(body), value, "{body}");
         }
         let mixed = r#"[{"timestamp": 1, "value": "x"}, {"timestamp": "-1s", "value": 1}]"#;
         assert_eq!(read(mixed), Err("unexpected timestamp 'Unable to convert timestamps'".to_owned()));
         let early = r#"[{"timestamp": "1915-01-01", "value": 1}]"#;
         assert_eq!(read(early), Err("unexpected timestamp 'Timestamp must be after Epoch'".to_owned()));
-        assert!(read(r#"[{"timestamp": null}, "#).unwrap_err().contains("ends inside"), "bad JSON counts more");
+        assert!(
+            read(r#"[{"timestamp": null}, "#).unwrap_err().contains("ends inside"),
+            "bad JSON counts more"
+        );
     }
 }

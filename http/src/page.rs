@@ -13,7 +13,7 @@ use crate::schema::{Invalid, Node};
 
 /// What part of a list is wanted, and in which order.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// At most so many items.
     pub limit: usize,
     /// The last item of the page before.
@@ -26,7 +26,7 @@ pub struct Page {
 
 impl Page {
     /// Reads `limit`, `marker` and `sort`.
-    pub fn of(query: &Query, limit_max: usize, default_sort: &[&str]) -> Outcome<Page> {
+    pub(crate) fn of(query: &Query, limit_max: usize, default_sort: &[&str]) -> Outcome<Page> {
         let limit = limit(query, limit_max).map_err(|invalid| argument_error(&invalid))?;
         let marker = marker(query).map_err(|invalid| argument_error(&invalid))?;
         let sort: Vec<String> = if query.pairs().any(|(name, _)| name == "sort") {
@@ -39,7 +39,7 @@ impl Page {
     }
 
     /// The header that leads to the page after the one whose last item is `marker`.
-    pub fn link(&self, request: &Request, marker: String) -> (HeaderName, HeaderValue) {
+    pub(crate) fn link(&self, request: &Request, marker: String) -> (HeaderName, HeaderValue) {
         let mut parameters: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, value) in request.query.pairs() {
             parameters.entry(name).or_default().push(value);
@@ -49,7 +49,8 @@ impl Page {
         parameters.insert("marker", vec![&marker]);
         parameters.insert("sort", self.sort.iter().map(String::as_str).collect());
         let mut url = request.own_url();
-        let pairs = parameters.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+        let pairs =
+            parameters.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
         for (index, (name, value)) in pairs.enumerate() {
             url.push(if index == 0 { '?' } else { '&' });
             push_encoded(&mut url, name);
@@ -153,7 +154,8 @@ mod tests {
 
     #[test]
     fn links_sort_their_parameters() {
-        let uri = "/v1/resource/generic?sort=id%3Aasc&sort=ended_at:asc-nullsfirst&limit=1&history=true&limit=1";
+        let uri =
+            "/v1/resource/generic?sort=id%3Aasc&sort=ended_at:asc-nullsfirst&limit=1&history=true&limit=1";
         let request = get(uri, &[], &Mount::default()).unwrap();
         let query = Query::parse("sort=id:asc&sort=ended_at:asc-nullsfirst&limit=1").unwrap();
         let (_, link) = Page::of(&query, 7, &DEFAULT).unwrap().link(&request, "UUID@1".to_owned());

@@ -6,17 +6,17 @@ use crate::error::{ApiError, Outcome};
 
 /// A decoded query.
 #[derive(Clone, Debug, Default)]
-pub struct Query {
+pub(crate) struct Query {
     pairs: Vec<(String, String)>,
 }
 
 /// A parameter that may come once came again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Repeated;
+pub(crate) struct Repeated;
 
 impl Query {
     /// Reads the form encoding; `None` if what it encodes is not UTF-8.
-    pub fn parse(text: &str) -> Option<Query> {
+    pub(crate) fn parse(text: &str) -> Option<Query> {
         let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Some((decode_form(name)?, decode_form(value)?))
@@ -25,18 +25,18 @@ impl Query {
     }
 
     /// All pairs, in order.
-    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Everything a name was given; an empty text given alone is nothing.
-    pub fn all(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
         let values: Vec<_> = self.pairs().filter(|(own, _)| *own == name).map(|(_, value)| value).collect();
         if values == [""] { Vec::new() } else { values }
     }
 
     /// What a name was given, at most once.
-    pub fn one(&self, name: &str) -> Result<Option<&str>, Repeated> {
+    pub(crate) fn one(&self, name: &str) -> Result<Option<&str>, Repeated> {
         let mut values = self.pairs().filter(|(own, _)| *own == name).map(|(_, value)| value);
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
@@ -45,7 +45,7 @@ impl Query {
     }
 
     /// A truth, `default` if absent.
-    pub fn flag(&self, name: &str, default: bool) -> Outcome<bool> {
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Outcome<bool> {
         let value = match self.one(name) {
             Ok(None) => return Ok(default),
             Ok(Some(value)) => value.trim().to_ascii_lowercase(),
@@ -69,7 +69,7 @@ fn decode_form(text: &str) -> Option<String> {
 }
 
 /// Encodes one name or text of a query: a blank as `+`, all but letters, digits and `_.-~` in percent.
-pub fn push_encoded(out: &mut String, text: &str) {
+pub(crate) fn push_encoded(out: &mut String, text: &str) {
     for byte in text.bytes() {
         match byte {
             b' ' => out.push('+'),
@@ -80,7 +80,7 @@ pub fn push_encoded(out: &mut String, text: &str) {
 }
 
 /// Encodes a path: all but letters, digits, `_.-~` and `/` in percent.
-pub fn encode_path(path: &str) -> String {
+pub(crate) fn encode_path(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
         if is_unreserved(byte) || byte == b'/' {

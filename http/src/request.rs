@@ -12,7 +12,7 @@ use crate::query::{Query, encode_path};
 
 /// How addresses are read.
 #[derive(Clone, Debug, Default)]
-pub struct Mount {
+pub(crate) struct Mount {
     /// Where the API is mounted: empty, or a path that starts and does not end with `/`.
     pub prefix: String,
     /// Whether `Forwarded`, `X-Forwarded-*` tell the address that the client used.
@@ -21,7 +21,7 @@ pub struct Mount {
 
 /// A request.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// HEAD reads as GET.
     pub method: Method,
     /// All headers.
@@ -42,8 +42,9 @@ pub struct Request {
 
 impl Request {
     /// Reads a request. Errors: 404 outside the mount, 400 if path or query are not UTF-8.
-    pub fn read(parts: Parts, body: Bytes, mount: &Mount) -> Outcome<Request> {
-        let path = below(parts.uri.path(), &mount.prefix).ok_or_else(|| ApiError::bare(StatusCode::NOT_FOUND))?;
+    pub(crate) fn read(parts: Parts, body: Bytes, mount: &Mount) -> Outcome<Request> {
+        let path =
+            below(parts.uri.path(), &mount.prefix).ok_or_else(|| ApiError::bare(StatusCode::NOT_FOUND))?;
         let encoding = || ApiError::bad("the URL is not UTF-8");
         let decoded = percent_encoding::percent_decode_str(path).decode_utf8().map_err(|_| encoding())?;
         Ok(Request {
@@ -59,33 +60,33 @@ impl Request {
     }
 
     /// A header as text; `None` if absent or no text.
-    pub fn header(&self, name: &HeaderName) -> Option<&str> {
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
     /// The absolute URL of something of ours; `path` starts with `/` and is not encoded yet.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{}", self.base, encode_path(path))
     }
 
     /// The absolute URL of this very path, without the query.
-    pub fn own_url(&self) -> String {
+    pub(crate) fn own_url(&self) -> String {
         format!("{}{}", self.base, self.path)
     }
 
     /// The body as JSON. Errors: 415 unless it says that it is JSON, 400 if it is not.
-    pub fn json(&self) -> Outcome<Value> {
+    pub(crate) fn json(&self) -> Outcome<Value> {
         self.json_of_type("application/json")
     }
 
     /// The body as JSON of another media type.
-    pub fn json_of_type(&self, media_type: &str) -> Outcome<Value> {
+    pub(crate) fn json_of_type(&self, media_type: &str) -> Outcome<Value> {
         self.expect_type(media_type)?;
         Ok(Value::parse(&self.body)?)
     }
 
     /// 415 unless the body is said to be of this type.
-    pub fn expect_type(&self, media_type: &str) -> Outcome<()> {
+    pub(crate) fn expect_type(&self, media_type: &str) -> Outcome<()> {
         let given = self.header(&CONTENT_TYPE).and_then(|value| value.split(';').next());
         match given {
             Some(given) if given.trim() == media_type => Ok(()),
@@ -102,7 +103,8 @@ fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
 
 fn base(parts: &Parts, mount: &Mount) -> String {
     let text = |name: &HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let own_host = text(&HOST).or(parts.uri.authority().map(|authority| authority.as_str())).unwrap_or("localhost");
+    let own_host =
+        text(&HOST).or(parts.uri.authority().map(|authority| authority.as_str())).unwrap_or("localhost");
     let mut forwarded = Forwarded::default();
     if mount.proxy_headers {
         forwarded = Forwarded::of(&parts.headers);
@@ -131,7 +133,8 @@ impl<'a> Forwarded<'a> {
         let first = chain.split(',').next().unwrap_or("");
         let part = |name: &str| {
             let pairs = first.split(';').filter_map(|pair| pair.split_once('='));
-            let value = pairs.filter(|(own, _)| own.trim().eq_ignore_ascii_case(name)).map(|(_, v)| v.trim()).next();
+            let value =
+                pairs.filter(|(own, _)| own.trim().eq_ignore_ascii_case(name)).map(|(_, v)| v.trim()).next();
             value.map(|v| v.trim_matches('"')).filter(|v| !v.is_empty())
         };
         Forwarded { proto: part("proto"), host: part("host"), prefix }
@@ -143,7 +146,11 @@ pub(crate) mod tests {
     use super::*;
 
     /// A request without a body, for tests all over the crate.
-    pub(crate) fn get(uri: &str, headers: &[(&'static str, &'static str)], mount: &Mount) -> Outcome<Request> {
+    pub(crate) fn get(
+        uri: &str,
+        headers: &[(&'static str, &'static str)],
+        mount: &Mount,
+    ) -> Outcome<Request> {
         let mut builder = hyper::Request::builder().uri(uri).header(HOST, "here:80");
         for (name, value) in headers {
             builder = builder.header(*name, *value);
@@ -163,7 +170,10 @@ pub(crate) mod tests {
         assert_eq!(base_of(&[forwarded]), "http://foobar/gnocchi");
         let both = [forwarded, ("x-forwarded-host", "ignored"), ("x-forwarded-prefix", "/outer/")];
         assert_eq!(base_of(&both), "http://foobar/outer/gnocchi");
-        assert_eq!(base_of(&[("x-forwarded-proto", "https"), ("x-forwarded-host", "h")]), "https://h/gnocchi");
+        assert_eq!(
+            base_of(&[("x-forwarded-proto", "https"), ("x-forwarded-host", "h")]),
+            "https://h/gnocchi"
+        );
         let plain = get("/v1", &[("x-forwarded-host", "h")], &Mount::default()).unwrap();
         assert_eq!(plain.base, "http://here:80");
     }

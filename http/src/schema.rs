@@ -92,7 +92,7 @@ fn with(mut steps: Vec<Step>, last: Step) -> Vec<Step> {
 
 /// A value of a body and where it is.
 #[derive(Clone, Copy)]
-pub struct Node<'a> {
+pub(crate) struct Node<'a> {
     value: &'a Value,
     path: Path<'a>,
 }
@@ -101,39 +101,39 @@ type Checked<T> = Result<T, Invalid>;
 
 impl<'a> Node<'a> {
     /// A whole body.
-    pub fn root(value: &'a Value) -> Self {
+    pub(crate) fn root(value: &'a Value) -> Self {
         Node { value, path: Path::Root }
     }
 
     /// The value as it is.
-    pub fn value(&self) -> &'a Value {
+    pub(crate) fn value(&self) -> &'a Value {
         self.value
     }
 
     /// Complains about the value.
-    pub fn invalid(&self, message: impl Into<String>) -> Invalid {
+    pub(crate) fn invalid(&self, message: impl Into<String>) -> Invalid {
         Invalid { message: message.into(), of_value: true, path: self.path.steps() }
     }
 
     /// Complains about the key that leads to the value.
-    pub fn invalid_key(&self, message: impl Into<String>) -> Invalid {
+    pub(crate) fn invalid_key(&self, message: impl Into<String>) -> Invalid {
         Invalid { of_value: false, ..self.invalid(message) }
     }
 
     /// Complains that the key is unknown.
-    pub fn extra(&self) -> Invalid {
+    pub(crate) fn extra(&self) -> Invalid {
         self.invalid_key("extra keys not allowed")
     }
 
     /// The value of a required key, as found by the caller.
-    pub fn require<T>(&self, key: &str, found: Option<T>) -> Checked<T> {
+    pub(crate) fn require<T>(&self, key: &str, found: Option<T>) -> Checked<T> {
         let path = || with(self.path.steps(), Step::Key(key.to_owned()));
         let message = || "required key not provided".to_owned();
         found.ok_or_else(|| Invalid { message: message(), of_value: false, path: path() })
     }
 
     /// An object.
-    pub fn object(&self) -> Checked<&'a Object> {
+    pub(crate) fn object(&self) -> Checked<&'a Object> {
         match self.value {
             Value::Object(entries) => Ok(entries),
             _ => Err(self.invalid("expected a dictionary")),
@@ -141,13 +141,13 @@ impl<'a> Node<'a> {
     }
 
     /// The entries of an object.
-    pub fn fields(&self) -> Checked<impl Iterator<Item = (&'a str, Node<'_>)>> {
+    pub(crate) fn fields(&self) -> Checked<impl Iterator<Item = (&'a str, Node<'_>)>> {
         let entries = self.object()?.iter();
         Ok(entries.map(|(key, value)| (key.as_str(), Node { value, path: Path::Key(&self.path, key) })))
     }
 
     /// The items of a list.
-    pub fn items(&self) -> Checked<impl ExactSizeIterator<Item = Node<'_>>> {
+    pub(crate) fn items(&self) -> Checked<impl ExactSizeIterator<Item = Node<'_>>> {
         match self.value {
             Value::List(values) => Ok(values
                 .iter()
@@ -158,7 +158,7 @@ impl<'a> Node<'a> {
     }
 
     /// A string.
-    pub fn text(&self) -> Checked<&'a str> {
+    pub(crate) fn text(&self) -> Checked<&'a str> {
         match self.value {
             Value::Text(text) => Ok(text),
             _ => Err(self.invalid("expected str")),
@@ -166,7 +166,7 @@ impl<'a> Node<'a> {
     }
 
     /// A string or null.
-    pub fn text_or_null(&self) -> Checked<Option<&'a str>> {
+    pub(crate) fn text_or_null(&self) -> Checked<Option<&'a str>> {
         match self.value {
             // The reference's alternatives are tried in this order, and the first failure is told.
             Value::Null => Ok(None),
@@ -176,14 +176,14 @@ impl<'a> Node<'a> {
     }
 
     /// A string of at most so many characters.
-    pub fn text_at_most(&self, chars: usize) -> Checked<&'a str> {
+    pub(crate) fn text_at_most(&self, chars: usize) -> Checked<&'a str> {
         let text = self.text()?;
         self.check_length(text.chars().count(), 0..=chars)?;
         Ok(text)
     }
 
     /// `true` or `false`.
-    pub fn bool(&self) -> Checked<bool> {
+    pub(crate) fn bool(&self) -> Checked<bool> {
         match self.value {
             Value::Bool(truth) => Ok(*truth),
             _ => Err(self.invalid("expected bool")),
@@ -191,7 +191,7 @@ impl<'a> Node<'a> {
     }
 
     /// An integer within bounds.
-    pub fn int(&self, bounds: RangeInclusive<i128>) -> Checked<i128> {
+    pub(crate) fn int(&self, bounds: RangeInclusive<i128>) -> Checked<i128> {
         match self.value {
             Value::Int(number) => self.check_bounds(*number, bounds),
             _ => Err(self.invalid("expected int")),
@@ -199,7 +199,7 @@ impl<'a> Node<'a> {
     }
 
     /// What reads as an integer (`60`, `"60"`, `60.7`), within bounds.
-    pub fn lenient_int(&self, bounds: RangeInclusive<i128>) -> Checked<i128> {
+    pub(crate) fn lenient_int(&self, bounds: RangeInclusive<i128>) -> Checked<i128> {
         let number = match self.value {
             Value::Int(number) => Some(*number),
             Value::Bool(truth) => Some(i128::from(*truth)),
@@ -211,7 +211,7 @@ impl<'a> Node<'a> {
     }
 
     /// A number or null.
-    pub fn real_or_null(&self) -> Checked<Option<f64>> {
+    pub(crate) fn real_or_null(&self) -> Checked<Option<f64>> {
         match self.value {
             Value::Null => Ok(None),
             Value::Int(number) => Ok(Some(*number as f64)),
@@ -221,7 +221,7 @@ impl<'a> Node<'a> {
     }
 
     /// A span greater than zero: a number of seconds or an expression.
-    pub fn timespan(&self) -> Checked<Granularity> {
+    pub(crate) fn timespan(&self) -> Checked<Granularity> {
         let span = match self.value {
             Value::Null => return Err(self.invalid("Invalid timespan")),
             Value::Text(text) => parse_timespan(text),
@@ -234,7 +234,7 @@ impl<'a> Node<'a> {
     }
 
     /// A scalar; `None` for a list or an object.
-    pub fn scalar(&self) -> Option<Scalar> {
+    pub(crate) fn scalar(&self) -> Option<Scalar> {
         Some(match self.value {
             Value::Null => Scalar::Null,
             Value::Bool(truth) => Scalar::Bool(*truth),
@@ -246,7 +246,7 @@ impl<'a> Node<'a> {
     }
 
     /// Complains unless `length` (of a string, list or object) is within bounds.
-    pub fn check_length(&self, length: usize, bounds: RangeInclusive<usize>) -> Checked<()> {
+    pub(crate) fn check_length(&self, length: usize, bounds: RangeInclusive<usize>) -> Checked<()> {
         if length < *bounds.start() {
             Err(self.invalid(format!("length of value must be at least {}", bounds.start())))
         } else if length > *bounds.end() {
@@ -331,9 +331,24 @@ mod tests {
             r#"["definition", "0"]"#,
             policy,
         );
-        check(r#"{"span": null}"#, "Invalid timespan for dictionary value @ data['span']", r#"["span"]"#, policy);
-        check(r#"{"span": -1}"#, "Timespan must be positive for dictionary value @ data['span']", r#"["span"]"#, policy);
-        check(r#"{"span": []}"#, "Unable to parse timespan for dictionary value @ data['span']", r#"["span"]"#, policy);
+        check(
+            r#"{"span": null}"#,
+            "Invalid timespan for dictionary value @ data['span']",
+            r#"["span"]"#,
+            policy,
+        );
+        check(
+            r#"{"span": -1}"#,
+            "Timespan must be positive for dictionary value @ data['span']",
+            r#"["span"]"#,
+            policy,
+        );
+        check(
+            r#"{"span": []}"#,
+            "Unable to parse timespan for dictionary value @ data['span']",
+            r#"["span"]"#,
+            policy,
+        );
     }
 
     #[test]

@@ -95,7 +95,10 @@ impl Server {
 }
 
 /// The next connection, once there is room for it.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.expect("never closed");
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
@@ -111,7 +114,10 @@ async fn connection(
     let limits = shell.limits;
     let service = service_fn(move |request| answer(shell.clone(), request));
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(limits.header_bytes.max(8 << 10));
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle)
+        .max_buf_size(limits.header_bytes.max(8 << 10));
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let told_to_end = async { end.wait_for(|ending| *ending).await.map(drop) };
     let ended = tokio::select! {
@@ -190,7 +196,8 @@ async fn collect(shell: &Shell, mut body: Incoming) -> Outcome<(Bytes, Vec<Owned
 fn reserve(shell: &Shell, bytes: usize) -> Outcome<OwnedSemaphorePermit> {
     let units = u32::try_from(bytes / BODY_UNIT + 1).unwrap_or(u32::MAX);
     shell.body_units.clone().try_acquire_many_owned(units).map_err(|_| {
-        ApiError::plain(StatusCode::SERVICE_UNAVAILABLE).with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+        ApiError::plain(StatusCode::SERVICE_UNAVAILABLE)
+            .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
     })
 }
 

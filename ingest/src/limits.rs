@@ -28,6 +28,8 @@ pub const TAGS_MAX: usize = 64;
 pub const METRIC_CHARS_MAX: usize = 255;
 /// Characters of the text of a resource: what the index takes.
 pub const RESOURCE_CHARS_MAX: usize = 289;
+/// The smallest sample rate: what travels as billionths.
+pub const RATE_MIN: f64 = 1e-9;
 /// Characters of a unit: what the index takes.
 pub const UNIT_CHARS_MAX: usize = 31;
 /// Bytes of the longest name that rides along: its parts and what separates them.

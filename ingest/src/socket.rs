@@ -67,7 +67,7 @@ impl Endpoint {
 
 /// An endpoint that cannot be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}")]
+#[error("cannot listen on {address}")]
 pub struct BindError {
     /// Which.
     pub address: Address,

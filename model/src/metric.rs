@@ -42,3 +42,10 @@ pub struct Metric {
     /// When it was made.
     pub created_at: Timestamp,
 }
+
+impl Metric {
+    /// What its values are: events only where a statsd door says so.
+    pub fn kind(&self) -> SeriesKind {
+        self.statsd.as_ref().map_or(SeriesKind::Sampled, |statsd| statsd.kind)
+    }
+}

@@ -162,11 +162,11 @@ fn check_length(text: &str, min: u16, max: u16) -> Result<(), InvalidValue> {
 }
 
 fn check_bounds(number: f64, min: Option<f64>, max: Option<f64>) -> Result<(), InvalidValue> {
-    // Written so that NaN, which is neither, fits no bound.
-    if let Some(min) = min.filter(|min| !(number >= *min)) {
+    // NaN lies within no bound.
+    if let Some(min) = min.filter(|min| number < *min || number.is_nan()) {
         return Err(InvalidValue::TooSmall(min));
     }
-    match max.filter(|max| !(number <= *max)) {
+    match max.filter(|max| number > *max || number.is_nan()) {
         Some(max) => Err(InvalidValue::TooGreat(max)),
         None => Ok(()),
     }
@@ -267,8 +267,8 @@ impl Attribute {
 pub struct WantedAttribute {
     /// What it is to be.
     pub attribute: Attribute,
-    /// A value for resources that have none. `None`: not given, or null; the inner `None`: a list or
-    /// an object.
+    /// A value for resources that have none. `None` and null: not given; the inner `None`: a list or an
+    /// object.
     pub fill: Option<Option<Scalar>>,
 }
 
@@ -340,14 +340,22 @@ impl TypeChange {
 
 impl WantedAttribute {
     fn read_fill(&self, name: &str, now: Timestamp) -> Result<Option<Value>, InvalidType> {
-        let Some(input) = &self.fill else { return Ok(None) };
+        let input = match &self.fill {
+            None | Some(Some(Scalar::Null)) => return Ok(None),
+            Some(input) => input,
+        };
         match self.attribute.kind.read(input.as_ref(), now) {
             Ok(value) => Ok(Some(value)),
             Err(reason) => Err(InvalidType::Fill { attribute: name.to_owned(), reason }),
         }
     }
 
-    fn check_kind(&self, old: Option<&Attribute>, name: &str, resource_type: &str) -> Result<(), InvalidType> {
+    fn check_kind(
+        &self,
+        old: Option<&Attribute>,
+        name: &str,
+        resource_type: &str,
+    ) -> Result<(), InvalidType> {
         let new = self.attribute.kind.name();
         let Some(old) = old.map(|old| old.kind.name()).filter(|old| *old != new) else { return Ok(()) };
         let (attribute, resource_type) = (name.to_owned(), resource_type.to_owned());
@@ -361,5 +369,147 @@ impl AttributeChange {
             return Err(InvalidType::FillMissing(name.to_owned()));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Scalar {
+        Scalar::Text(text.to_owned())
+    }
+
+    const TEXT: AttributeKind = AttributeKind::Text { min_length: 1, max_length: 3 };
+    const NUMBER: AttributeKind = AttributeKind::Number { min: Some(0.0), max: Some(2.5) };
+
+    fn now() -> Timestamp {
+        Timestamp::saturating_from_ns(1_000)
+    }
+
+    #[test]
+    fn values_are_read() {
+        let uuid = parse_uuid("12345678-1234-1234-1234-123456789abc").unwrap();
+        for (kind, input, value) in [
+            (TEXT, text("é☃x"), Value::Text("é☃x".to_owned())),
+            (AttributeKind::Uuid, text("12345678123412341234123456789ABC"), Value::Uuid(uuid)),
+            (NUMBER, Scalar::Integer(2), Value::Number(2.0)),
+            (NUMBER, Scalar::Float(2.5), Value::Number(2.5)),
+            (AttributeKind::Bool, Scalar::Bool(true), Value::Bool(true)),
+            (
+                AttributeKind::Time,
+                Scalar::Integer(3),
+                Value::Time(Timestamp::saturating_from_ns(3_000_000_000)),
+            ),
+        ] {
+            let read = kind.read(Some(&input), now());
+            assert!(kind.is_kind_of(&value));
+            assert_eq!(read, Ok(value));
+        }
+    }
+
+    #[test]
+    fn other_values_are_refused() {
+        let unbound = AttributeKind::Number { min: None, max: None };
+        for (kind, input, expected) in [
+            (TEXT, Some(text("")), "length of value must be at least 1"),
+            (TEXT, Some(text("éééé")), "length of value must be at most 3"),
+            (TEXT, Some(Scalar::Integer(1)), "expected str"),
+            (TEXT, Some(Scalar::Null), "expected str"),
+            (TEXT, None, "expected str"),
+            (AttributeKind::Uuid, Some(text("x")), "badly formed hexadecimal UUID string"),
+            (NUMBER, Some(Scalar::Float(-0.5)), "value must be at least 0"),
+            (NUMBER, Some(Scalar::Integer(3)), "value must be at most 2.5"),
+            (NUMBER, Some(Scalar::Float(f64::NAN)), "value must be at least 0"),
+            (unbound, Some(text("1")), "expected Real"),
+            (unbound, Some(Scalar::Bool(true)), "expected Real"),
+            (unbound, None, "expected Real"),
+            (AttributeKind::Bool, Some(Scalar::Integer(1)), "expected bool"),
+            (AttributeKind::Time, Some(text("x")), "Unable to convert timestamps"),
+            (AttributeKind::Time, None, "Unable to convert timestamps"),
+        ] {
+            let error = kind.read(input.as_ref(), now()).unwrap_err();
+            assert_eq!(error.to_string(), expected, "{kind:?} {input:?}");
+        }
+        assert!(unbound.read(Some(&Scalar::Float(f64::NAN)), now()).is_ok());
+    }
+
+    fn attribute(kind: AttributeKind, required: bool) -> Attribute {
+        Attribute { kind, required }
+    }
+
+    #[test]
+    fn definitions_are_checked() {
+        for good in ["a", "0", "new-attr", "a b", "a.b", &"x".repeat(63)] {
+            assert_eq!(attribute(TEXT, true).check(good), Ok(()));
+        }
+        for bad in ["", "_a", "é", "id", "lifespan", "original_resource_id", &"x".repeat(64)] {
+            let error = attribute(TEXT, true).check(bad).unwrap_err().to_string();
+            assert_eq!(error, format!("Invalid input: Resource attribute name {bad} is invalid"));
+        }
+        let error =
+            attribute(AttributeKind::Text { min_length: 3, max_length: 2 }, true).check("a").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Invalid input: Resource attribute value min (or min_length) 3 must be less  than or equal to max \
+             (or max_length) 2!"
+        );
+        assert!(
+            attribute(AttributeKind::Number { min: Some(1.0), max: Some(0.0) }, true).check("a").is_err()
+        );
+        assert!(attribute(AttributeKind::Number { min: Some(1.0), max: None }, true).check("a").is_ok());
+    }
+
+    fn planned(wanted: &[(&str, AttributeKind, bool, Option<Scalar>)]) -> Result<TypeChange, InvalidType> {
+        let attributes = [("old", attribute(TEXT, true)), ("free", attribute(AttributeKind::Bool, false))];
+        let attributes = attributes.map(|(name, attribute)| (Arc::from(name), attribute)).into();
+        let current = ResourceType { name: "host".into(), version: 4, attributes };
+        let wanted = wanted.iter().map(|(name, kind, required, fill)| {
+            let fill = fill.clone().map(Some);
+            (Arc::from(*name), WantedAttribute { attribute: attribute(*kind, *required), fill })
+        });
+        TypeChange::plan(&current, &wanted.collect(), now())
+    }
+
+    #[test]
+    fn changes_are_differences() {
+        let same = [("old", TEXT, true, None), ("free", AttributeKind::Bool, false, None)];
+        assert!(planned(&same).unwrap().is_empty());
+        let wider = AttributeKind::Text { min_length: 0, max_length: 9 };
+        let change = planned(&[
+            ("old", wider, true, Some(text("x"))),
+            ("new", NUMBER, false, Some(Scalar::Integer(1))),
+        ]);
+        let change = change.unwrap();
+        assert_eq!((change.base, change.removed.as_slice()), (4, &[Arc::from("free")][..]));
+        assert_eq!(change.added["new"].fill, Some(Value::Number(1.0)));
+        assert_eq!(change.changed["old"].attribute, attribute(wider, true));
+        let filled =
+            planned(&[same[0].clone(), ("free", AttributeKind::Bool, false, Some(Scalar::Bool(true)))]);
+        assert_eq!(filled.unwrap().changed.len(), 1, "a fill alone is a change");
+    }
+
+    #[test]
+    fn impossible_changes_are_refused() {
+        let fill = |name: &str, why: &str| {
+            format!("Invalid input: Option 'fill' of resource attribute {name} is invalid: {why}")
+        };
+        let empty = "must not be empty if required=True";
+        let wider = AttributeKind::Text { min_length: 0, max_length: 9 };
+        for (wish, expected) in [
+            (("new", TEXT, true, None), fill("new", empty)),
+            (("old", wider, true, None), fill("old", empty)),
+            (("new", NUMBER, true, Some(text("x"))), fill("new", "expected Real")),
+            (("new", TEXT, true, Some(text("xxxx"))), fill("new", "length of value must be at most 3")),
+            (("new", AttributeKind::Bool, true, Some(Scalar::Null)), fill("new", empty)),
+            (
+                ("old", NUMBER, true, Some(text("x"))),
+                "Type update is not available yet. Changing string to number for attribute old of resource host"
+                    .to_owned(),
+            ),
+            (("id", TEXT, false, None), "Invalid input: Resource attribute name id is invalid".to_owned()),
+        ] {
+            assert_eq!(planned(&[wish]).unwrap_err().to_string(), expected);
+        }
     }
 }

@@ -116,16 +116,20 @@ impl Flags {
     }
 }
 
+/// The sample rate 1, in billionths. A rate of up to nine decimals comes out of them as the double that it
+/// reads as, so that sums stay exact.
+pub const RATE_ONE: u32 = 1_000_000_000;
+
 /// One value on its way. The name that rides along is kept by the batch: see [`Names`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
 pub struct Sample {
     /// The series: see [`SeriesIds`].
     pub id: MetricId,
-    /// The bits of an `f64`; of a set's member, its hash. Counters are divided by their sample rate.
+    /// The bits of an `f64`; of a set's member, its hash. A counter with a time is divided by its rate.
     pub value: u64,
-    /// Seconds since the epoch if [`Flags::HAS_TIME`]; else, for timers, histograms and distributions,
-    /// the bits of the `f32` weight (1 / sample rate); else 0.
+    /// Seconds since the epoch if [`Flags::HAS_TIME`]; else, for what is counted by weight, the sample rate
+    /// in billionths; else 0.
     pub aux: u32,
     /// Bytes of the name that rides along.
     pub name_len: u16,
@@ -144,12 +148,13 @@ impl Sample {
         f64::from_bits(self.value)
     }
 
-    /// How many measured values this one stands for: 1 / sample rate, at least 1. Counters are 1: their
-    /// value has been divided already.
+    /// How many measured values this one stands for: 1 / sample rate, at least 1.
     #[inline]
-    pub const fn weight(&self) -> f32 {
+    pub fn weight(&self) -> f64 {
         match self.kind {
-            Kind::Timer | Kind::Histogram | Kind::Distribution => f32::from_bits(self.aux),
+            Kind::Counter | Kind::Timer | Kind::Histogram | Kind::Distribution if self.aux != RATE_ONE => {
+                1.0 / (f64::from(self.aux) / f64::from(RATE_ONE))
+            }
             _ => 1.0,
         }
     }
@@ -266,11 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn aux_is_a_time_or_a_weight() {
+    fn aux_is_a_time_or_a_rate() {
         let sample = Sample {
             id: MetricId::from_bits(1),
             value: 2.5f64.to_bits(),
-            aux: 4f32.to_bits(),
+            aux: RATE_ONE / 4,
             name_len: 0,
             kind: Kind::Timer,
             flags: Flags::NONE,
@@ -278,5 +283,7 @@ mod tests {
         assert_eq!((sample.number(), sample.weight(), sample.seconds()), (2.5, 4.0, None));
         let gauge = Sample { kind: Kind::Gauge, aux: 9, flags: Flags::HAS_TIME, ..sample };
         assert_eq!((gauge.weight(), gauge.seconds()), (1.0, Some(9)));
+        let rare = Sample { aux: 300_000_000, ..sample };
+        assert_eq!(rare.weight(), 1.0 / 0.3);
     }
 }

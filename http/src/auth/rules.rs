@@ -270,7 +270,8 @@ mod tests {
     use super::*;
 
     fn rules(overrides: &[(&str, &str)]) -> Rules {
-        let overrides = overrides.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        let overrides =
+            overrides.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         Rules::new(&overrides).unwrap()
     }
 

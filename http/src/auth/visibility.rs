@@ -62,7 +62,8 @@ impl Onlooker<'_> {
             let creator = Some(Like::new(&Like::escape(&self.identity.creator)));
             return Ok(Some(Visibility { creator, resource: Condition::Or(Vec::new()) }));
         }
-        let creator = self.allows(rule, &[("created_by_project_id", self.project())]).then(|| self.project_mates());
+        let creator =
+            self.allows(rule, &[("created_by_project_id", self.project())]).then(|| self.project_mates());
         let of_resource = self.of_project(rule, "resource.project_id", "resource.created_by_project_id");
         if creator.is_none() && of_resource.is_empty() {
             return Err(insufficient());

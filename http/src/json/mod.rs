@@ -11,11 +11,11 @@ mod write;
 
 use indexmap::IndexMap;
 
-pub use read::{Kind, ReadError, Reader};
-pub use write::Writer;
+pub(crate) use read::{Kind, ReadError, Reader};
+pub(crate) use write::Writer;
 
 /// A JSON object; a key keeps the place where it first came.
-pub type Object = IndexMap<String, Value>;
+pub(crate) type Object = IndexMap<String, Value>;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq)]

@@ -29,7 +29,7 @@ pub enum ReadError {
 
 /// What comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `null`.
     Null,
     /// `true` or `false`.
@@ -46,7 +46,7 @@ pub enum Kind {
 
 /// A number as written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Number {
+pub(crate) enum Number {
     /// Without fraction and exponent.
     Int(i128),
     /// Any other.
@@ -55,7 +55,7 @@ pub enum Number {
 
 impl Number {
     /// As a float, the nearest one.
-    pub fn as_f64(self) -> f64 {
+    pub(crate) fn as_f64(self) -> f64 {
         match self {
             Number::Int(integer) => integer as f64,
             Number::Float(float) => float,
@@ -66,7 +66,7 @@ impl Number {
 type Result<T> = std::result::Result<T, ReadError>;
 
 /// A pull reader. Each method takes the value that comes next and fails if it is of another kind.
-pub struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
     depth: u32,
@@ -74,7 +74,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Starts before the first value.
-    pub fn new(body: &'a [u8]) -> Result<Self> {
+    pub(crate) fn new(body: &'a [u8]) -> Result<Self> {
         let text = std::str::from_utf8(body).map_err(|_| ReadError::Encoding)?;
         let mut reader = Reader { text, at: 0, depth: 0 };
         match reader.next_byte() {
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Makes sure that nothing follows.
-    pub fn finish(mut self) -> Result<()> {
+    pub(crate) fn finish(mut self) -> Result<()> {
         match self.next_byte() {
             None => Ok(()),
             Some(_) => Err(ReadError::Unexpected(self.at)),
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What comes next, which stays where it is.
-    pub fn kind(&mut self) -> Result<Kind> {
+    pub(crate) fn kind(&mut self) -> Result<Kind> {
         match self.next_byte() {
             Some(b'"') => Ok(Kind::Text),
             Some(b'{') => Ok(Kind::Object),
@@ -106,12 +106,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a `null`.
-    pub fn null(&mut self) -> Result<()> {
+    pub(crate) fn null(&mut self) -> Result<()> {
         self.word("null")
     }
 
     /// Takes a `true` or `false`.
-    pub fn bool(&mut self) -> Result<bool> {
+    pub(crate) fn bool(&mut self) -> Result<bool> {
         if self.next_byte() == Some(b't') {
             return self.word("true").map(|()| true);
         }
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
 
     /// Takes a number.
     #[inline]
-    pub fn number(&mut self) -> Result<Number> {
+    pub(crate) fn number(&mut self) -> Result<Number> {
         match self.next_byte() {
             Some(b'N') => self.word("NaN").map(|()| Number::Float(f64::NAN)),
             Some(b'I') => self.word("Infinity").map(|()| Number::Float(f64::INFINITY)),
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
 
     /// Takes a string; without escapes it is not copied.
     #[inline]
-    pub fn text(&mut self) -> Result<Cow<'a, str>> {
+    pub(crate) fn text(&mut self) -> Result<Cow<'a, str>> {
         self.expect(b'"')?;
         let start = self.at;
         loop {
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a list; `each` must take exactly one value each time it is called.
-    pub fn list(&mut self, mut each: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn list(&mut self, mut each: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.expect(b'[')?;
         self.descend()?;
         if self.next_byte() == Some(b']') {
@@ -170,7 +170,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes an object; `each` is called after each key and must take exactly one value.
-    pub fn object(&mut self, mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<()>) -> Result<()> {
+    pub(crate) fn object(
+        &mut self,
+        mut each: impl FnMut(&mut Self, Cow<'a, str>) -> Result<()>,
+    ) -> Result<()> {
         self.expect(b'{')?;
         self.descend()?;
         if self.next_byte() == Some(b'}') {
@@ -190,7 +193,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a value of any kind as a tree.
-    pub fn value(&mut self) -> Result<Value> {
+    pub(crate) fn value(&mut self) -> Result<Value> {
         Ok(match self.kind()? {
             Kind::Null => self.null().map(|()| Value::Null)?,
             Kind::Bool => Value::Bool(self.bool()?),
@@ -216,7 +219,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a value of any kind and forgets it.
-    pub fn skip(&mut self) -> Result<()> {
+    pub(crate) fn skip(&mut self) -> Result<()> {
         match self.kind()? {
             Kind::Null => self.null(),
             Kind::Bool => self.bool().map(drop),
@@ -435,8 +438,28 @@ mod tests {
         assert_eq!(parse(&"[".repeat(200)), Err(ReadError::Depth));
         assert!(parse(&format!("{}{}", "[".repeat(128), "]".repeat(128))).is_ok());
         for bad in [
-            "{", "[1,]", "{\"a\":1,}", "[1 2]", "01", "1.", ".5", "+1", "1e", "nul", "tru", "1 1", "{a: 1}",
-            "'a'", "\"\\x\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\u12\"", "\"\\u00é\"", "--1", "-", "\"a",
+            "{",
+            "[1,]",
+            "{\"a\":1,}",
+            "[1 2]",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "nul",
+            "tru",
+            "1 1",
+            "{a: 1}",
+            "'a'",
+            "\"\\x\"",
+            "\"\\ud800\"",
+            "\"\\ud800\\u0041\"",
+            "\"\\u12\"",
+            "\"\\u00é\"",
+            "--1",
+            "-",
+            "\"a",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
@@ -444,7 +467,10 @@ mod tests {
 
     #[test]
     fn escapes() {
-        assert_eq!(parse(r#""a\"\\\/\b\f\n\r\té☃\ud83d\ude00""#), Ok(Value::from("a\"\\/\u{8}\u{c}\n\r\té☃😀")));
+        assert_eq!(
+            parse(r#""a\"\\\/\b\f\n\r\té☃\ud83d\ude00""#),
+            Ok(Value::from("a\"\\/\u{8}\u{c}\n\r\té☃😀"))
+        );
         assert_eq!(parse("\"é☃ \\n☃\""), Ok(Value::from("é☃ \n☃")));
     }
 

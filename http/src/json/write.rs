@@ -182,6 +182,9 @@ mod tests {
 
     #[test]
     fn control_characters_are_escaped() {
-        assert_eq!(Value::from("a\u{1}\u{1f}\n\t\r\"\\é☃").to_text(), "\"a\\u0001\\u001f\\n\\t\\r\\\"\\\\é☃\"");
+        assert_eq!(
+            Value::from("a\u{1}\u{1f}\n\t\r\"\\é☃").to_text(),
+            "\"a\\u0001\\u001f\\n\\t\\r\\\"\\\\é☃\""
+        );
     }
 }

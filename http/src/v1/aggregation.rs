@@ -4,16 +4,21 @@ use std::cmp::Ordering;
 
 use hyper::{Method, StatusCode};
 use orzo_model::metric::Metric;
-use orzo_model::ops::{Answers, Expr, Fill, Holes, Period, Reference, parse_overlap};
+use orzo_model::ops::{
+    Answers, Expr, Fill, GranularityError, Holes, Period, Reference, Resolved, common_granularities,
+    parse_overlap,
+};
 use orzo_model::resource::{Resource, parse_uuid};
 use orzo_model::resource_type::ResourceType;
 use orzo_model::{Column, Granularity, MetricId, Timestamp};
 use orzo_store::index;
 
-use super::arguments::{granularity, instant, method_of, method_text, no_granularity, no_method, resample, write_rows};
-use super::evaluation::{Input, Task, compute};
+use super::arguments::{
+    granularity, instant, method_of, method_text, no_granularity, no_method, resample, write_rows,
+};
+use super::evaluation::{Input, Task, compute_in};
 use super::metric::MetricTarget;
-use super::reading::{Range, coarsest_first, read};
+use super::reading::{Range, read, wanted};
 use super::{aggregates, filter_body, resource_list};
 use crate::call::Call;
 use crate::error::{ApiError, Outcome};
@@ -155,7 +160,7 @@ impl<'a> Named<'a> {
     fn of(&self, resources: &[Resource]) -> Vec<&Metric> {
         let ids = resources.iter().filter_map(|one| one.metrics.get(self.name));
         let mut metrics: Vec<&Metric> = ids.filter_map(|id| self.metrics.get(id)).collect();
-        metrics.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        metrics.sort_unstable_by_key(|metric| metric.id);
         metrics
     }
 }
@@ -169,7 +174,6 @@ fn aggregate(call: &Call<'_>, metrics: &[&Metric], arguments: &Arguments<'_>) ->
         return Ok(Vec::new());
     }
     let resample = resample(call)?;
-    check_granularity(metrics, arguments)?;
     call.query().flag("refresh", false)?;
     match metrics.len().cmp(&1) {
         Ordering::Equal => plain(call, metrics[0], arguments, resample),
@@ -177,35 +181,30 @@ fn aggregate(call: &Call<'_>, metrics: &[&Metric], arguments: &Arguments<'_>) ->
     }
 }
 
-/// 404 unless every policy has the granularity that was asked for.
-fn check_granularity(metrics: &[&Metric], arguments: &Arguments<'_>) -> Outcome<()> {
-    let Some(asked) = arguments.granularity else { return Ok(()) };
-    match metrics.iter().find(|metric| metric.policy.item(asked).is_none()) {
-        Some(metric) => Err(no_granularity(metric.id, arguments.aggregation, asked)),
-        None => Ok(()),
-    }
-}
-
 /// A single metric is read as it is.
-fn plain(call: &Call<'_>, metric: &Metric, arguments: &Arguments<'_>, resample: Option<Period>) -> Outcome<Rows> {
+fn plain(
+    call: &Call<'_>,
+    metric: &Metric,
+    arguments: &Arguments<'_>,
+    resample: Option<Period>,
+) -> Outcome<Rows> {
     let name = arguments.aggregation;
+    let widths = wanted(metric, name, arguments.granularity)?;
     let method = method_of(&metric.policy, name).ok_or_else(|| no_method(metric.id, name))?;
     let range = Range { start: arguments.start, stop: arguments.stop, resample };
-    let widths = arguments.granularity.map_or_else(|| coarsest_first(metric), |width| vec![width]);
     widths.into_iter().map(|width| read(call, metric, method, width, range)).collect()
 }
 
-fn across(call: &Call<'_>, metrics: &[&Metric], arguments: &Arguments<'_>, resample: Option<Period>) -> Outcome<Rows> {
+fn across(
+    call: &Call<'_>,
+    metrics: &[&Metric],
+    arguments: &Arguments<'_>,
+    resample: Option<Period>,
+) -> Outcome<Rows> {
     let names: Vec<String> = metrics.iter().map(|metric| metric.id.to_string()).collect();
+    let widths = common(metrics, &names, arguments)?;
     let method = arguments.aggregation;
     let references = names.iter().map(|name| Reference { name: name.clone(), method: method.to_owned() });
-    let inputs: Vec<Input<'_>> = metrics
-        .iter()
-        .zip(&names)
-        .enumerate()
-        .map(|(reference, (metric, name))| Input { metric, name, reference })
-        .collect();
-    check_method(metrics, arguments)?;
     let resample = resample.and_then(|period| Some((orzo_model::Method::parse(method)?, period)));
     let task = Task {
         expr: &Expr::legacy(references.collect(), arguments.reaggregation, resample)?,
@@ -214,7 +213,10 @@ fn across(call: &Call<'_>, metrics: &[&Metric], arguments: &Arguments<'_>, resam
         start: arguments.start,
         stop: arguments.stop,
     };
-    let answers = compute(call, task, &inputs)?.into_iter();
+    let pairs = metrics.iter().zip(&names).enumerate();
+    let inputs: Vec<Input<'_>> =
+        pairs.map(|(reference, (metric, name))| Input { metric, name, reference }).collect();
+    let answers = compute_in(call, task, &inputs, widths)?.into_iter();
     Ok(answers
         .filter_map(|(_, answer)| match answer.series {
             Answers::Aggregated(column) => Some((answer.period, column)),
@@ -223,16 +225,22 @@ fn across(call: &Call<'_>, metrics: &[&Metric], arguments: &Arguments<'_>, resam
         .collect())
 }
 
-/// 404 if a policy lacks the method, unless no granularity is common anyway.
-fn check_method(metrics: &[&Metric], arguments: &Arguments<'_>) -> Outcome<()> {
-    let (first, others) = metrics.split_first().expect("several metrics");
-    let common = |width: Granularity| others.iter().all(|metric| metric.policy.item(width).is_some());
-    if !first.policy.items.iter().any(|item| common(item.granularity)) {
-        return Ok(());
-    }
-    let name = arguments.aggregation;
-    match metrics.iter().find(|metric| method_of(&metric.policy, name).is_none()) {
-        Some(metric) => Err(no_granularity(metric.id, name, metric.policy.items[0].granularity)),
-        None => Ok(()),
-    }
+/// The granularities to answer in; that there is none is told in this endpoint's own words.
+fn common(metrics: &[&Metric], names: &[String], arguments: &Arguments<'_>) -> Outcome<Vec<Granularity>> {
+    let method = arguments.aggregation;
+    let pairs = metrics.iter().zip(names);
+    let series: Vec<Resolved<'_>> =
+        pairs.map(|(metric, name)| Resolved { name, method, policy: &metric.policy }).collect();
+    common_granularities(&series, arguments.granularity).map_err(|error| {
+        match (error, arguments.granularity) {
+            (GranularityError::UnknownMethod(position), _) => {
+                let metric = metrics[position];
+                no_granularity(metric.id, method, metric.policy.items[0].granularity)
+            }
+            (GranularityError::Missing(position, _), Some(asked)) => {
+                no_granularity(metrics[position].id, method, asked)
+            }
+            (GranularityError::NoMatch(refusal) | GranularityError::Missing(_, refusal), _) => refusal.into(),
+        }
+    })
 }

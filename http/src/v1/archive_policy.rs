@@ -106,7 +106,9 @@ impl Wanted {
                 key if !keys.contains(&key) => return Err(field.extra()),
                 "name" => wanted.name = Some(field.text_at_most(NAME_CHARS_MAX)?.to_owned()),
                 "back_window" => wanted.back_window = Some(field.lenient_int(0..=u32::MAX.into())? as u32),
-                "aggregation_methods" => wanted.methods = field.items()?.map(method).collect::<Result<_, _>>()?,
+                "aggregation_methods" => {
+                    wanted.methods = field.items()?.map(method).collect::<Result<_, _>>()?
+                }
                 "definition" => wanted.definition = Some(definition(field)?),
                 _ => return Err(field.extra()),
             }

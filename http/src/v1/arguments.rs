@@ -24,7 +24,8 @@ pub(super) fn granularity(call: &Call<'_>) -> Outcome<Option<Granularity>> {
     match call.query().one("granularity") {
         Ok(None) => Ok(None),
         Ok(Some(text)) => {
-            let span = parse_timespan(text).map_err(|error| ApiError::bad_argument("granularity", error.to_string()));
+            let span = parse_timespan(text)
+                .map_err(|error| ApiError::bad_argument("granularity", error.to_string()));
             span.map(Some)
         }
         Err(Repeated) => Err(ApiError::bad_argument("granularity", "Unable to parse timespan")),

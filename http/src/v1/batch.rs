@@ -69,7 +69,8 @@ fn make_missing(call: &Call<'_>, batch: &ByResource, metrics: &mut [Option<Metri
     let creator = call.creator()?;
     let mut positions = Vec::new();
     let mut wishes = Vec::new();
-    let all = batch.values().flat_map(|of| of.metrics.iter().map(move |(name, metric)| (of.id, name, metric)));
+    let all =
+        batch.values().flat_map(|of| of.metrics.iter().map(move |(name, metric)| (of.id, name, metric)));
     for (position, (resource, name, metric)) in all.enumerate() {
         if metrics[position].is_some() {
             continue;
@@ -147,7 +148,7 @@ fn store(call: &Call<'_>, batch: impl Iterator<Item = (Metric, Vec<Measure>)>) -
     for (metric, measures) in batch {
         call.enforce("post measures", &MetricTarget::new(call, &metric))?;
         if !measures.is_empty() {
-            posts.push(Post { metric: metric.id, policy: metric.policy, measures });
+            posts.push(Post { kind: metric.kind(), metric: metric.id, policy: metric.policy, measures });
         }
     }
     if !posts.is_empty() {

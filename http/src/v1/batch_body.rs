@@ -81,7 +81,12 @@ pub(super) fn read_by_resource(body: &[u8], creator: &str, now: Timestamp) -> Ou
     Ok(batch)
 }
 
-fn read_metric(reader: &mut Reader<'_>, first: &mut First, path: &[&str; 2], now: Timestamp) -> Read<OfMetric> {
+fn read_metric(
+    reader: &mut Reader<'_>,
+    first: &mut First,
+    path: &[&str; 2],
+    now: Timestamp,
+) -> Read<OfMetric> {
     let mut metric = OfMetric::default();
     if reader.kind()? != Kind::Object {
         match read_measures(reader, now)? {
@@ -116,7 +121,12 @@ fn read_metric(reader: &mut Reader<'_>, first: &mut First, path: &[&str; 2], now
     Ok(metric)
 }
 
-fn read_text(reader: &mut Reader<'_>, first: &mut First, path: &[&str], chars_max: usize) -> Read<Option<String>> {
+fn read_text(
+    reader: &mut Reader<'_>,
+    first: &mut First,
+    path: &[&str],
+    chars_max: usize,
+) -> Read<Option<String>> {
     if reader.kind()? != Kind::Text {
         reader.skip()?;
         first.value(path, "expected str");

@@ -40,9 +40,11 @@ pub(super) struct Task<'a> {
 }
 
 /// Computes over at least one series, in each common granularity, coarsest first.
-pub(super) fn compute(call: &Call<'_>, task: Task<'_>, inputs: &[Input<'_>]) -> Outcome<Vec<(Granularity, Answer)>> {
-    let limits = Limits::default();
-    limits.check_series(inputs.len())?;
+pub(super) fn compute(
+    call: &Call<'_>,
+    task: Task<'_>,
+    inputs: &[Input<'_>],
+) -> Outcome<Vec<(Granularity, Answer)>> {
     let references = task.expr.references();
     let resolved: Vec<Resolved<'_>> = inputs
         .iter()
@@ -50,11 +52,28 @@ pub(super) fn compute(call: &Call<'_>, task: Task<'_>, inputs: &[Input<'_>]) -> 
         .collect();
     let granularities = common_granularities(&resolved, task.granularity).map_err(|error| match error {
         GranularityError::UnknownMethod(position) => unknown_method(&inputs[position], &resolved[position]),
-        GranularityError::Refused(refusal) => refusal.into(),
+        GranularityError::NoMatch(refusal) | GranularityError::Missing(_, refusal) => refusal.into(),
     })?;
+    compute_in(call, task, inputs, granularities)
+}
+
+/// Computes in granularities that are known to be common, of methods that are known to be there.
+pub(super) fn compute_in(
+    call: &Call<'_>,
+    task: Task<'_>,
+    inputs: &[Input<'_>],
+    granularities: Vec<Granularity>,
+) -> Outcome<Vec<(Granularity, Answer)>> {
+    let limits = Limits::default();
     let series: Vec<usize> = inputs.iter().map(|input| input.reference).collect();
-    let query =
-        Query { expr: task.expr, series: &series, holes: task.holes, start: task.start, stop: task.stop, limits };
+    let query = Query {
+        expr: task.expr,
+        series: &series,
+        holes: task.holes,
+        start: task.start,
+        stop: task.stop,
+        limits,
+    };
     granularities
         .into_iter()
         .map(|granularity| {

@@ -124,9 +124,8 @@ mod tests {
 
     fn json(body: &str) -> Result<Filter, String> {
         let value = Value::parse(body.as_bytes()).unwrap();
-        from_json(Node::root(&value), "me").map_err(|error| {
-            String::from_utf8(error.render(&Default::default()).body.to_vec()).unwrap()
-        })
+        from_json(Node::root(&value), "me")
+            .map_err(|error| String::from_utf8(error.render(&Default::default()).body.to_vec()).unwrap())
     }
 
     #[test]
@@ -136,15 +135,24 @@ mod tests {
             (r#"{"not": [{}]}"#, "expected a dictionary for dictionary value @ data['not']"),
             (r#"{"ne": {"a": [1]}}"#, "expected str for dictionary value @ data['ne']['a']"),
             (r#"{"like": {"id": "x"}}"#, "\"value must not be one of ['id'] @ data['like']['id']\""),
-            (r#"{"in": {"id": []}}"#, "length of value must be at least 1 for dictionary value @ data['in']['id']"),
+            (
+                r#"{"in": {"id": []}}"#,
+                "length of value must be at least 1 for dictionary value @ data['in']['id']",
+            ),
             (r#"{"in": {"a": "b"}}"#, "expected a list for dictionary value @ data['in']['a']"),
             (r#"{"wrongoperator": 1}"#, "\"not a valid value @ data['wrongoperator']\""),
             (r#"{"=": {"a": 1}, "eq": {"a": 1}}"#, "\"length of value must be at most 1\""),
             (r#"{"=": {}}"#, "length of value must be at least 1 for dictionary value @ data['=']"),
             (r#"{"or": []}"#, "length of value must be at least 1 for dictionary value @ data['or']"),
-            (r#"{"=": {"id": "a/b"}}"#, "'/' is not supported in resource id for dictionary value @ data['=']['id']"),
+            (
+                r#"{"=": {"id": "a/b"}}"#,
+                "'/' is not supported in resource id for dictionary value @ data['=']['id']",
+            ),
             (r#"{"=": {"id": 1}}"#, "expected str for dictionary value @ data['=']['id']"),
-            (r#"{"and": [{"or": [{"=": 1}]}]}"#, "expected a dictionary for dictionary value @ data['and'][0]['or'][0]['=']"),
+            (
+                r#"{"and": [{"or": [{"=": 1}]}]}"#,
+                "expected a dictionary for dictionary value @ data['and'][0]['or'][0]['=']",
+            ),
             (r#"{"and": [{}]}"#, "Unable to parse this query"),
         ] {
             let error = json(body).unwrap_err();

@@ -107,7 +107,8 @@ fn post_measures(call: &Call<'_>, metric: &Metric) -> Outcome {
     reader.finish()?;
     let measures = measures.map_err(|problem| Node::root(&Value::Null).invalid(problem.to_string()))?;
     if !measures.is_empty() {
-        call.engine().post(vec![Post { metric: metric.id, policy: metric.policy.clone(), measures }])?;
+        let (policy, kind) = (metric.policy.clone(), metric.kind());
+        call.engine().post(vec![Post { metric: metric.id, policy, kind, measures }])?;
     }
     Ok(Response::accepted())
 }
@@ -166,7 +167,9 @@ impl<'a> Filters<'a> {
         };
         let status = one("status")?;
         if status.is_some_and(|status| status != "active" && status != "delete") {
-            return Err(ApiError::bad("Invalid input: not a valid value for dictionary value @ data['status']"));
+            return Err(ApiError::bad(
+                "Invalid input: not a valid value for dictionary value @ data['status']",
+            ));
         }
         let creator = match (one("user_id")?, one("project_id")?) {
             (None, None) => one("creator")?.map(str::to_owned),

@@ -1,12 +1,22 @@
 //! The routes. A path is matched segment by segment; what a path names is looked up before the method
 //! is looked at where clients rely on that (see each file).
 
+mod aggregates;
+mod aggregation;
 mod archive_policy;
 mod archive_policy_rule;
 mod arguments;
+mod batch;
+mod batch_body;
+mod evaluation;
 mod filter_body;
+mod history;
+mod influx_line;
+mod influxdb;
 mod metric;
 mod metric_body;
+mod prometheus;
+mod push;
 mod reading;
 mod resource;
 mod resource_body;
@@ -14,10 +24,12 @@ mod resource_list;
 mod resource_metrics;
 mod resource_type;
 mod root;
+mod rows;
 mod show;
 mod type_patch;
+mod value_search;
 
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 
 use crate::call::Call;
 use crate::error::{ApiError, Outcome};
@@ -49,6 +61,26 @@ fn route_v1(call: &Call<'_>, segments: &[&str]) -> Outcome {
         ["resource_type", ref below @ ..] => resource_type::route(call, below),
         ["resource", ref below @ ..] => resource::route(call, below),
         ["metric", ref below @ ..] => metric::route(call, below),
+        ["batch", ref below @ ..] => batch::route(call, below),
+        ["search", ref below @ ..] => search(call, below),
+        ["aggregates", ref below @ ..] => aggregates::route(call, below),
+        ["aggregation", ref below @ ..] => aggregation::route(call, below),
+        ["influxdb", ref below @ ..] => influxdb::route(call, below),
+        ["prometheus", "write"] => prometheus::route(call),
+        _ => Err(ApiError::bare(StatusCode::NOT_FOUND)),
+    }
+}
+
+fn search(call: &Call<'_>, below: &[&str]) -> Outcome {
+    match *below {
+        ["metric"] => call.act(&[(Method::POST, &|| value_search::search(call))]),
+        ["resource", type_name, ref rest @ ..] => {
+            let resource_type = call.index().resource_type(type_name)?;
+            if !rest.is_empty() {
+                return call.nothing_below(&[Method::POST]);
+            }
+            call.act(&[(Method::POST, &|| resource_list::search(call, &resource_type))])
+        }
         _ => Err(ApiError::bare(StatusCode::NOT_FOUND)),
     }
 }

@@ -4,7 +4,9 @@ use orzo_model::metric::Metric;
 use orzo_model::ops::{Period, Resample};
 use orzo_model::{Column, Granularity, Method, Timestamp};
 
-use super::arguments::{granularity, instant, method_of, method_text, no_granularity, no_method, resample, write_rows};
+use super::arguments::{
+    granularity, instant, method_of, method_text, no_granularity, no_method, resample, write_rows,
+};
 use super::metric::MetricTarget;
 use crate::call::Call;
 use crate::engine::Query;
@@ -39,7 +41,7 @@ pub(super) fn measures(call: &Call<'_>, metric: &Metric) -> Outcome {
 }
 
 /// The granularity asked for, or all of the policy, coarsest first.
-fn wanted(metric: &Metric, method: &str, asked: Option<Granularity>) -> Outcome<Vec<Granularity>> {
+pub(super) fn wanted(metric: &Metric, method: &str, asked: Option<Granularity>) -> Outcome<Vec<Granularity>> {
     let Some(asked) = asked else { return Ok(coarsest_first(metric)) };
     match metric.policy.item(asked) {
         Some(item) => Ok(vec![item.granularity]),

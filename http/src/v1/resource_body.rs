@@ -76,7 +76,11 @@ impl ResourceBody {
     }
 }
 
-fn read_attribute(name: &str, field: &Node<'_>, terms: Terms<'_>) -> Result<(String, AttributeValue), Invalid> {
+fn read_attribute(
+    name: &str,
+    field: &Node<'_>,
+    terms: Terms<'_>,
+) -> Result<(String, AttributeValue), Invalid> {
     let attribute = terms.resource_type.attributes.get(name).ok_or_else(|| field.extra())?;
     let value = attribute.kind.read(field.scalar().as_ref(), terms.now);
     Ok((name.to_owned(), value.map_err(|error| field.invalid(error.to_string()))?))

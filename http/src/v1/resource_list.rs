@@ -3,11 +3,11 @@
 use orzo_model::filter::{BindContext, Condition, Filter, bind};
 use orzo_model::resource::Resource;
 use orzo_model::resource_type::ResourceType;
-use orzo_store::index::{ResourcePage, SortKey};
+use orzo_store::index::{self, ResourcePage, SortKey};
 
+use super::filter_body;
 use super::resource::At;
 use super::show::{self, Attributes};
-use super::filter_body;
 use crate::call::Call;
 use crate::error::{ApiError, Outcome};
 use crate::json::Value;
@@ -137,7 +137,7 @@ pub(super) fn all(
     resource_type: &ResourceType,
     condition: &Condition,
     order: &[SortKey],
-) -> Outcome<Vec<Resource>> {
+) -> index::Result<Vec<Resource>> {
     let page = ResourcePage { order: Some(order), ..ResourcePage::all(&resource_type.name, condition) };
-    Ok(call.index().resources(&page)?)
+    call.index().resources(&page)
 }

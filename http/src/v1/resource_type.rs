@@ -108,7 +108,8 @@ fn apply(call: &Call<'_>, name: &str, steps: &[type_patch::Step]) -> Result<Resp
 fn plan(call: &Call<'_>, current: &ResourceType, steps: &[type_patch::Step]) -> Outcome<TypeChange> {
     let attributes = type_patch::apply(current, steps)?;
     let document = Value::object([("attributes", Value::Object(attributes))]);
-    let wanted = read_wanted(Node::root(&document)).map_err(|error| ApiError::bad(format!("Invalid input: {error}")))?;
+    let wanted = read_wanted(Node::root(&document))
+        .map_err(|error| ApiError::bad(format!("Invalid input: {error}")))?;
     TypeChange::plan(current, &wanted, call.now).map_err(bad_type)
 }
 
@@ -170,8 +171,12 @@ fn read_attribute(node: Node<'_>, options: Options) -> Result<WantedAttribute, I
             ("type", _) => {}
             ("required", _) => required = field.bool()?,
             ("options", _) if options == Options::Allowed => fill = read_fill(field)?,
-            ("min_length", AttributeKind::Text { min_length, .. }) => *min_length = field.int(0..=256)? as u16,
-            ("max_length", AttributeKind::Text { max_length, .. }) => *max_length = field.int(1..=256)? as u16,
+            ("min_length", AttributeKind::Text { min_length, .. }) => {
+                *min_length = field.int(0..=256)? as u16
+            }
+            ("max_length", AttributeKind::Text { max_length, .. }) => {
+                *max_length = field.int(1..=256)? as u16
+            }
             ("min", AttributeKind::Number { min, .. }) => *min = field.real_or_null()?,
             ("max", AttributeKind::Number { max, .. }) => *max = field.real_or_null()?,
             _ => return Err(field.extra()),

@@ -111,7 +111,10 @@ pub(super) fn healthcheck(call: &Call<'_>) -> Response {
     let wants_json = call.request.headers.contains_key(ACCEPT)
         && call.request.accept.quality("application", "json") > call.request.accept.quality("text", "html");
     if wants_json {
-        return Response::ok(&Value::object([("detailed", false.into()), ("reasons", Value::List(Vec::new()))]));
+        return Response::ok(&Value::object([
+            ("detailed", false.into()),
+            ("reasons", Value::List(Vec::new())),
+        ]));
     }
     text(String::new())
 }

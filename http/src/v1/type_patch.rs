@@ -92,10 +92,13 @@ mod tests {
         let current = ResourceType {
             name: "t".into(),
             version: 0,
-            attributes: [("old".into(), orzo_model::resource_type::Attribute {
-                kind: orzo_model::resource_type::AttributeKind::Bool,
-                required: false,
-            })]
+            attributes: [(
+                "old".into(),
+                orzo_model::resource_type::Attribute {
+                    kind: orzo_model::resource_type::AttributeKind::Bool,
+                    required: false,
+                },
+            )]
             .into(),
         };
         let body = Value::parse(body.as_bytes()).unwrap();
@@ -116,10 +119,19 @@ mod tests {
     #[test]
     fn what_is_refused() {
         for (body, reason) in [
-            (r#"[{"op": "copy", "path": "/attributes"}]"#, "not a valid value for dictionary value @ data[0]['op']"),
-            (r#"[{"op": "add", "path": "/name"}]"#, "not a valid value for dictionary value @ data[0]['path']"),
+            (
+                r#"[{"op": "copy", "path": "/attributes"}]"#,
+                "not a valid value for dictionary value @ data[0]['op']",
+            ),
+            (
+                r#"[{"op": "add", "path": "/name"}]"#,
+                "not a valid value for dictionary value @ data[0]['path']",
+            ),
             (r#"[{"path": "/attributes"}]"#, "required key not provided @ data[0]['op']"),
-            (r#"[{"op": "add", "path": "/attributes/x", "value": 1}]"#, "expected a dictionary for dictionary value"),
+            (
+                r#"[{"op": "add", "path": "/attributes/x", "value": 1}]"#,
+                "expected a dictionary for dictionary value",
+            ),
             (r#"[{"op": "add", "path": "/attributes/x"}]"#, "does not contain a 'value' member"),
             (r#"[{"op": "remove", "path": "/attributes/x"}]"#, "can't remove a non-existent object 'x'"),
             (r#"[{"op": "remove", "path": "/attributes/old/type"}]"#, "does not lead to an attribute"),

@@ -80,7 +80,8 @@ fn instant(call: &Call<'_>, name: &str) -> Outcome<Option<orzo_model::Timestamp>
 /// Those asked for, coarsest first; none: all of each metric.
 fn granularities(call: &Call<'_>) -> Outcome<Vec<Granularity>> {
     let texts = call.query().all("granularity").into_iter();
-    let bad = |error: orzo_model::timetext::TimeTextError| ApiError::bad_argument("granularity", error.to_string());
+    let bad =
+        |error: orzo_model::timetext::TimeTextError| ApiError::bad_argument("granularity", error.to_string());
     let mut spans = texts.map(|text| parse_timespan(text).map_err(bad)).collect::<Outcome<Vec<_>>>()?;
     spans.sort_unstable_by(|a, b| b.cmp(a));
     Ok(spans)

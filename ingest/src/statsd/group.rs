@@ -7,6 +7,7 @@ use orzo_model::Kind;
 use super::number;
 use super::tags::Tags;
 use super::trim;
+use crate::limits::RATE_MIN;
 
 /// Values of one type with the fields they share.
 pub(super) struct Group<'a> {
@@ -82,11 +83,10 @@ fn kind(wire_type: &[u8]) -> Option<(Kind, bool)> {
     }
 }
 
-/// Above zero, and no smaller than a weight can tell; rates above 1 are 1.
+/// Above zero, and no smaller than a billionth; rates above 1 are 1.
 fn sample_rate(text: &[u8]) -> Option<f64> {
     let rate = number::decimal(text)?;
-    let is_weight = rate > 0.0 && ((1.0 / rate) as f32).is_finite();
-    is_weight.then_some(rate.min(1.0))
+    (rate >= RATE_MIN).then_some(rate.min(1.0))
 }
 
 fn split(text: &[u8]) -> (&[u8], Next<'_>) {

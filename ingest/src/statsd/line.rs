@@ -1,6 +1,7 @@
 //! Metric lines: the grammar's heart. A line is collected whole, then handed on, or not at all.
 
 use orzo_model::DropReason::{self, BadRate, BadValue, NegativeTimer};
+use orzo_model::sample::RATE_ONE;
 use orzo_model::{Flags, Kind, Profile, Sample, SeriesIds};
 
 use super::group::Group;
@@ -79,10 +80,8 @@ impl MetricLines {
         let (kind, time, aux) = match (group.kind, seconds) {
             (Kind::Counter, Some(seconds)) => (Kind::CounterAt, Flags::HAS_TIME, seconds),
             (Kind::Gauge, Some(seconds)) => (Kind::Gauge, Flags::HAS_TIME, seconds),
-            (kind @ (Kind::Timer | Kind::Histogram | Kind::Distribution), _) => {
-                (kind, Flags::NONE, ((1.0 / group.rate) as f32).to_bits())
-            }
-            (kind, _) => (kind, Flags::NONE, 0),
+            (kind @ (Kind::Gauge | Kind::Set), _) => (kind, Flags::NONE, 0),
+            (kind, _) => (kind, Flags::NONE, (group.rate * f64::from(RATE_ONE)).round() as u32),
         };
         let flags = time.with(Flags::GNOCCHI.when(!is_native));
         let sample = |id, flags, name_len: usize| Sample {
@@ -129,7 +128,7 @@ impl MetricLines {
             count += 1;
             if let Some(&first) = item.first() {
                 let sign = Flags::SIGNED.when(group.signs && matches!(first, b'+' | b'-'));
-                collect(value(group, item)?.to_bits(), sign);
+                collect(value(group, template.kind, item)?.to_bits(), sign);
                 is_empty = false;
             }
         }
@@ -150,15 +149,19 @@ impl MetricLines {
     }
 }
 
-/// One value; a counter's is divided by its rate.
+/// One value. Of a counter with a time it is divided by the rate; of others the shard does that.
 #[inline]
-fn value(group: &Group<'_>, text: &[u8]) -> Result<f64, DropReason> {
+fn value(group: &Group<'_>, kind: Kind, text: &[u8]) -> Result<f64, DropReason> {
     let number = number::decimal(text).ok_or(BadValue)?;
     match group.kind {
         Kind::Timer if number < 0.0 => Err(NegativeTimer),
         Kind::Counter if group.rate < 1.0 => {
             let scaled = number / group.rate;
-            if scaled.is_finite() { Ok(scaled) } else { Err(BadRate) }
+            match (scaled.is_finite(), kind) {
+                (false, _) => Err(BadRate),
+                (true, Kind::CounterAt) => Ok(scaled),
+                (true, _) => Ok(number),
+            }
         }
         _ => Ok(number),
     }

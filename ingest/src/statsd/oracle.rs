@@ -6,7 +6,7 @@ use orzo_model::DropReason::{self, *};
 use orzo_model::{Flags, Kind, Profile, Sample, SeriesIds};
 
 use super::event::{Event, ServiceCheck};
-use crate::limits::{METRIC_CHARS_MAX, RESOURCE_CHARS_MAX, TAGS_MAX, UNIT_CHARS_MAX};
+use crate::limits::{METRIC_CHARS_MAX, RATE_MIN, RESOURCE_CHARS_MAX, TAGS_MAX, UNIT_CHARS_MAX};
 
 pub(super) type TagMap = BTreeMap<String, String>;
 
@@ -150,7 +150,7 @@ fn group(
 fn read_field(group: &mut Group, field: &str) -> Result<(), DropReason> {
     if let Some(text) = field.strip_prefix('@') {
         let rate = number(text.trim_matches([' ', '\t'])).filter(|rate| *rate > 0.0).ok_or(BadRate)?;
-        if (1.0 / rate) as f32 == f32::INFINITY {
+        if rate < RATE_MIN {
             return Err(BadRate);
         }
         group.rate = rate.min(1.0);
@@ -258,13 +258,15 @@ pub(super) fn samples(metric: &Metric, profile: Profile, ids: SeriesIds) -> Vec<
             .with(Flags::HAS_RESOURCE.when(separators(&identity) > 0))
             .with(Flags::HAS_UNIT.when(separators(&name) > separators(&identity)));
         let aux = match kind {
-            Kind::Timer | Kind::Histogram | Kind::Distribution => ((1.0 / group.rate) as f32).to_bits(),
+            Kind::Counter | Kind::Timer | Kind::Histogram | Kind::Distribution => {
+                (group.rate * 1e9).round() as u32
+            }
             _ if group.has_time(profile) => group.timestamp.unwrap().min(u64::from(u32::MAX)) as u32,
             _ => 0,
         };
         let value = |text: &String| match kind {
             Kind::Set => ids.member(text.as_bytes()),
-            Kind::Counter | Kind::CounterAt => (number(text).unwrap() / group.rate).to_bits(),
+            Kind::CounterAt => (number(text).unwrap() / group.rate).to_bits(),
             _ => number(text).unwrap().to_bits(),
         };
         let id = ids.id(kind, base, identity.as_bytes());

@@ -57,9 +57,9 @@ pub fn bind(filter: &Filter, context: &BindContext<'_>) -> Result<Condition, Bin
         }
         Filter::In { attribute, operands } => {
             let target = context.target(attribute)?;
-            let cells = operands.iter().map(|operand| {
-                target.member(operand).ok_or_else(|| invalid(attribute, operand))
-            });
+            let cells = operands
+                .iter()
+                .map(|operand| target.member(operand).ok_or_else(|| invalid(attribute, operand)));
             // Nulls equal nothing, so they are left out.
             let cells: Vec<_> = cells.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
             Ok(Condition::Is(target.field, Test::In(cells)))
@@ -219,5 +219,166 @@ impl Target {
             }
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::resource_type::Attribute;
+    use crate::time::SECOND;
+
+    fn host() -> ResourceType {
+        let kinds = [
+            ("rack", AttributeKind::Text { min_length: 0, max_length: 255 }),
+            ("serial", AttributeKind::Uuid),
+            ("load", AttributeKind::Number { min: None, max: None }),
+            ("virtual", AttributeKind::Bool),
+            ("bought", AttributeKind::Time),
+        ];
+        let attributes = kinds.map(|(name, kind)| (name.into(), Attribute { kind, required: false }));
+        ResourceType { name: "host".into(), version: 0, attributes: BTreeMap::from(attributes) }
+    }
+
+    fn bound(filter: &Filter, history: bool) -> Result<Condition, BindError> {
+        let now = Timestamp::saturating_from_ns(1_000 * SECOND);
+        bind(filter, &BindContext { resource_type: &host(), history, creator: "bar", now })
+    }
+
+    fn text(text: &str) -> Scalar {
+        Scalar::Text(text.to_owned())
+    }
+
+    fn compare(attribute: &str, operator: Operator, operand: Scalar) -> Filter {
+        Filter::Compare { operator, attribute: attribute.to_owned(), operand }
+    }
+
+    fn like(attribute: &str, pattern: Scalar) -> Filter {
+        Filter::Like { attribute: attribute.to_owned(), pattern }
+    }
+
+    fn any_of(attribute: &str, operands: &[Scalar]) -> Filter {
+        Filter::In { attribute: attribute.to_owned(), operands: operands.to_vec() }
+    }
+
+    fn instant(seconds: u64) -> Cell<'static> {
+        Cell::Time(Timestamp::saturating_from_ns(seconds * SECOND))
+    }
+
+    #[test]
+    fn operands_become_what_their_field_is() {
+        let serial = "12345678-1234-1234-1234-123456789abc";
+        let foo = ResourceId::derive("foo", Some("bar")).unwrap().uuid();
+        for (attribute, operand, cell) in [
+            ("rack", Scalar::Integer(1), Cell::Text("1".into())),
+            ("rack", Scalar::Float(1.0), Cell::Text("1.0".into())),
+            ("rack", Scalar::Bool(true), Cell::Text("True".into())),
+            ("load", text(" 1e3 "), Cell::Number(1_000.0)),
+            ("load", Scalar::Integer(-2), Cell::Number(-2.0)),
+            ("virtual", Scalar::Bool(false), Cell::Bool(false)),
+            ("serial", text(&serial.to_uppercase()), Cell::Uuid(parse_uuid(serial).unwrap())),
+            ("bought", text("2014"), instant(2_014)),
+            ("started_at", Scalar::Float(1.5), Cell::Time(Timestamp::saturating_from_ns(SECOND * 3 / 2))),
+            ("ended_at", text("-10 minutes"), instant(400)),
+            ("revision_end", text("1970-01-01T00:00:07"), instant(7)),
+            ("revision", Scalar::Float(-1.0), Cell::Integer(-1)),
+            ("id", text("foo"), Cell::Uuid(foo)),
+            ("id", text(serial), Cell::Uuid(parse_uuid(serial).unwrap())),
+            ("lifespan", text("1h30m"), Cell::Integer(5_400 * SECOND as i64)),
+            ("lifespan", Scalar::Float(0.5), Cell::Integer(SECOND as i64 / 2)),
+        ] {
+            let condition = bound(&compare(attribute, Operator::Greater, operand), true).unwrap();
+            let Condition::Is(_, Test::Compare(Operator::Greater, found)) = condition else {
+                panic!("{attribute}")
+            };
+            assert_eq!(found, cell, "{attribute}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let slash = compare("id", Operator::Equal, text("a/b"));
+        for (filter, expected) in [
+            (compare("nope", Operator::Equal, text("x")), "Resource type host has no nope attribute"),
+            (compare("metrics", Operator::Equal, text("x")), "Resource type host has no metrics attribute"),
+            (compare("load", Operator::Equal, text("x")), "Invalid value: `x' for field `load'"),
+            (
+                compare("virtual", Operator::Equal, Scalar::Integer(1)),
+                "Invalid value: `1' for field `virtual'",
+            ),
+            (compare("serial", Operator::Equal, text("x")), "Invalid value: `x' for field `serial'"),
+            (compare("bought", Operator::Equal, text("x")), "Invalid value: `x' for field `bought'"),
+            (compare("rack", Operator::Less, Scalar::Null), "Invalid value: `None' for field `rack'"),
+            (compare("lifespan", Operator::Less, text("0")), "Invalid value: `0' for field `lifespan'"),
+            (compare("id", Operator::Equal, Scalar::Integer(1)), "Invalid value: `1' for field `id'"),
+            (slash, "Invalid value: `a/b' for field `id'"),
+            (
+                compare("created_by_user_id", Operator::Less, text("x")),
+                "Invalid value: `x' for field `created_by_user_id'",
+            ),
+            (like("load", text("1%")), "Invalid value: `1%' for field `load'"),
+            (like("rack", Scalar::Null), "Invalid value: `None' for field `rack'"),
+            (like("lifespan", text("1%")), "Invalid value: `1%' for field `lifespan'"),
+            (any_of("lifespan", &[text("1")]), "Invalid value: `1' for field `lifespan'"),
+            (any_of("load", &[Scalar::Integer(1), text("x")]), "Invalid value: `x' for field `load'"),
+            (
+                any_of("created_by_project_id", &[text("x")]),
+                "Invalid value: `x' for field `created_by_project_id'",
+            ),
+        ] {
+            assert_eq!(bound(&filter, false).unwrap_err().to_string(), expected);
+            let nested = Filter::Not(Box::new(Filter::And(vec![Filter::Or(vec![filter])])));
+            assert_eq!(bound(&nested, false).unwrap_err().to_string(), expected);
+        }
+        for name in ["revision", "revision_end"] {
+            assert!(bound(&compare(name, Operator::Equal, Scalar::Null), false).is_err());
+            assert!(bound(&compare(name, Operator::Equal, Scalar::Null), true).is_ok());
+        }
+    }
+
+    #[test]
+    fn nulls_are_asked_for_by_equality() {
+        let condition = |operator| bound(&compare("load", operator, Scalar::Null), false).unwrap();
+        let field = || Field::Attribute("load".into());
+        assert_eq!(condition(Operator::Equal), Condition::Is(field(), Test::IsNull));
+        assert_eq!(condition(Operator::NotEqual), Condition::Is(field(), Test::IsNotNull));
+        let listed = bound(&any_of("load", &[Scalar::Null, Scalar::Integer(1)]), false).unwrap();
+        assert_eq!(listed, Condition::Is(field(), Test::In(vec![Cell::Number(1.0)])));
+    }
+
+    #[test]
+    fn parts_of_the_creator_are_patterns_of_it() {
+        let matches = |filter: Filter, creator: &str| match bound(&filter, false).unwrap() {
+            Condition::Is(Field::Creator, Test::Like(like)) => like.matches(creator),
+            Condition::Not(part) => match *part {
+                Condition::Is(Field::Creator, Test::Like(like)) => !like.matches(creator),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        let user = |operator, name| compare("created_by_user_id", operator, text(name));
+        let project = |operator, name| compare("created_by_project_id", operator, text(name));
+        assert!(matches(user(Operator::Equal, "u"), "u:p"));
+        assert!(!matches(user(Operator::Equal, "u"), "u"), "basic mode has no parts");
+        assert!(matches(user(Operator::NotEqual, "u"), "u"));
+        assert!(matches(project(Operator::Equal, "p"), "u:p"));
+        assert!(!matches(project(Operator::Equal, "%"), "u:p"), "equality knows no wildcards");
+        assert!(matches(like("created_by_project_id", text("p%")), "u:pq"));
+    }
+
+    #[test]
+    fn the_shape_stays() {
+        let leaf = || compare("load", Operator::Equal, Scalar::Null);
+        let filter = Filter::Or(vec![Filter::And(vec![leaf(), Filter::All]), Filter::Not(Box::new(leaf()))]);
+        let is_null = || Condition::Is(Field::Attribute("load".into()), Test::IsNull);
+        let expected = Condition::Or(vec![
+            Condition::And(vec![is_null(), Condition::Always]),
+            Condition::Not(Box::new(is_null())),
+        ]);
+        assert_eq!(bound(&filter, false), Ok(expected));
+        assert_eq!(Condition::Always.and(is_null()), is_null());
+        assert_eq!(is_null().and(is_null()), Condition::And(vec![is_null(), is_null()]));
     }
 }

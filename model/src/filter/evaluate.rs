@@ -50,7 +50,9 @@ impl Test {
             (Test::Compare(Operator::NotEqual, _), None) => Some(true),
             (_, None) => None,
             (Test::Compare(operator, operand), Some(cell)) => Some(operator.admits(cell.order(operand))),
-            (Test::In(operands), Some(cell)) => Some(operands.iter().any(|operand| cell.order(operand).is_eq())),
+            (Test::In(operands), Some(cell)) => {
+                Some(operands.iter().any(|operand| cell.order(operand).is_eq()))
+            }
             (Test::Like(like), Some(cell)) => match cell {
                 Cell::Text(text) => Some(like.matches(&text)),
                 _ => Some(false),
@@ -114,4 +116,152 @@ impl Cell<'_> {
 
 fn order_numbers(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::filter::Like;
+
+    /// `user_id` and `project_id` are letters, `revision` a small number; each may be null.
+    #[derive(Clone, Debug)]
+    struct Small(Option<char>, Option<char>, Option<i64>);
+
+    impl Row for Small {
+        fn cell(&self, field: &Field) -> Option<Cell<'_>> {
+            let letter = |letter: char| Cell::Text(letter.to_string().into());
+            match field {
+                Field::UserId => self.0.map(letter),
+                Field::ProjectId => self.1.map(letter),
+                _ => self.2.map(Cell::Integer),
+            }
+        }
+    }
+
+    /// Kleene's numbers: 0 is false, 1 unknown, 2 true; `and` is the least, `or` the greatest.
+    fn naive(condition: &Condition, row: &Small) -> u8 {
+        match condition {
+            Condition::Always => 2,
+            Condition::And(parts) => parts.iter().map(|part| naive(part, row)).min().unwrap_or(2),
+            Condition::Or(parts) => parts.iter().map(|part| naive(part, row)).max().unwrap_or(0),
+            Condition::Not(part) => 2 - naive(part, row),
+            Condition::Is(field, test) => {
+                let value = match field {
+                    Field::UserId => row.0.map(code),
+                    Field::ProjectId => row.1.map(code),
+                    _ => row.2,
+                };
+                naive_test(test, value)
+            }
+        }
+    }
+
+    fn code(letter: char) -> i64 {
+        i64::from(u32::from(letter))
+    }
+
+    fn number(cell: &Cell<'_>) -> i64 {
+        match cell {
+            Cell::Text(text) => text.chars().next().map_or(0, code),
+            Cell::Integer(integer) => *integer,
+            other => panic!("not in these tests: {other:?}"),
+        }
+    }
+
+    fn naive_test(test: &Test, value: Option<i64>) -> u8 {
+        let truth = |truth: bool| if truth { 2 } else { 0 };
+        let Some(value) = value else {
+            return match test {
+                Test::IsNull | Test::Compare(Operator::NotEqual, _) => 2,
+                Test::IsNotNull => 0,
+                _ => 1,
+            };
+        };
+        match test {
+            Test::IsNull => 0,
+            Test::IsNotNull => 2,
+            Test::Like(like) => truth(like.source() == "%" || value == code('a')),
+            Test::In(operands) => truth(operands.iter().any(|operand| number(operand) == value)),
+            Test::Compare(operator, operand) => truth(match operator {
+                Operator::Equal => value == number(operand),
+                Operator::NotEqual => value != number(operand),
+                Operator::Less => value < number(operand),
+                Operator::LessOrEqual => value <= number(operand),
+                Operator::Greater => value > number(operand),
+                Operator::GreaterOrEqual => value >= number(operand),
+            }),
+        }
+    }
+
+    const OPERATORS: [Operator; 6] = [
+        Operator::Equal,
+        Operator::NotEqual,
+        Operator::Less,
+        Operator::LessOrEqual,
+        Operator::Greater,
+        Operator::GreaterOrEqual,
+    ];
+
+    fn leaf() -> impl Strategy<Value = Condition> {
+        let field = prop::sample::select(vec![Field::UserId, Field::ProjectId, Field::Revision]);
+        (field, 0usize..10, prop::collection::vec(0u8..3, 1..3)).prop_map(|(field, kind, seeds)| {
+            let text = field != Field::Revision;
+            let cell = |seed: &u8| match text {
+                true => Cell::Text(char::from(b'a' + seed).to_string().into()),
+                false => Cell::Integer(i64::from(*seed)),
+            };
+            let test = match kind {
+                0..6 => Test::Compare(OPERATORS[kind], cell(&seeds[0])),
+                6 => Test::IsNull,
+                7 => Test::IsNotNull,
+                8 if text => Test::Like(Like::new(if seeds[0] == 0 { "%" } else { "a" })),
+                _ => Test::In(seeds.iter().map(cell).collect()),
+            };
+            Condition::Is(field, test)
+        })
+    }
+
+    fn condition() -> impl Strategy<Value = Condition> {
+        prop_oneof![9 => leaf(), 1 => Just(Condition::Always)].prop_recursive(4, 24, 3, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Condition::And),
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Condition::Or),
+                inner.prop_map(|part| Condition::Not(Box::new(part))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn logic_is_kleenes(
+            condition in condition(),
+            user in prop::option::of(prop::sample::select(vec!['a', 'b', 'c'])),
+            project in prop::option::of(prop::sample::select(vec!['a', 'b', 'c'])),
+            revision in prop::option::of(0i64..3),
+        ) {
+            let row = Small(user, project, revision);
+            let expected = [Some(false), None, Some(true)][usize::from(naive(&condition, &row))];
+            prop_assert_eq!(condition.evaluate(&row), expected);
+            prop_assert_eq!(condition.holds(&row), expected == Some(true));
+        }
+    }
+
+    #[test]
+    fn not_equal_takes_nulls_and_its_opposite_does_not() {
+        let null = Small(None, None, None);
+        let is_a = |operator| Condition::Is(Field::UserId, Test::Compare(operator, Cell::Text("a".into())));
+        assert!(is_a(Operator::NotEqual).holds(&null));
+        assert!(!Condition::Not(Box::new(is_a(Operator::Equal))).holds(&null));
+    }
+
+    #[test]
+    fn numbers_are_in_total_order() {
+        let order = |a: f64, b: f64| Cell::Number(a).order(&Cell::Number(b));
+        assert_eq!(order(f64::NAN, f64::NAN), Ordering::Equal);
+        assert_eq!(order(f64::NAN, f64::INFINITY), Ordering::Greater);
+        assert_eq!(order(-1.0, f64::NAN), Ordering::Less);
+        assert_eq!(order(-0.0, 0.0), Ordering::Equal);
+    }
 }

@@ -12,7 +12,6 @@ mod pattern;
 mod scalar;
 mod text;
 
-
 pub use bind::{BindContext, BindError, bind};
 pub use condition::{Cell, Condition, Field, Test};
 pub use evaluate::Row;

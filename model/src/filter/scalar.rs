@@ -130,7 +130,7 @@ mod tests {
     fn instants_are_rounded_to_microseconds() {
         let at = |scalar: Scalar| scalar.to_time(Timestamp::EPOCH).map(Timestamp::ns);
         assert_eq!(at(Scalar::Integer(2)), Ok(2_000_000_000));
-        assert_eq!(at(Scalar::Text("2014".to_owned())), Ok(2014_000_000_000));
+        assert_eq!(at(Scalar::Text("2014".to_owned())), Ok(2_014_000_000_000));
         assert_eq!(at(Scalar::Text("1970-01-01T00:00:00.0000015".to_owned())), Ok(2_000));
         assert_eq!(at(Scalar::Text("nope".to_owned())), Err(TimeTextError::NotATimestamp));
         assert_eq!(round_to_micros(Timestamp::MAX).ns() % 1_000, 0);

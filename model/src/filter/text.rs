@@ -17,9 +17,8 @@ use serde_json::{Map, Number, Value};
 const DEPTH_MAX: usize = 64;
 
 /// Longest first where one starts another; `==` is none.
-const OPERATORS: [&str; 17] = [
-    ">=", "<=", "!=", ">", "<", "=", "eq", "ne", "lt", "gt", "ge", "le", "in", "like", "≠", "≥", "≤",
-];
+const OPERATORS: [&str; 17] =
+    [">=", "<=", "!=", ">", "<", "=", "eq", "ne", "lt", "gt", "ge", "le", "in", "like", "≠", "≥", "≤"];
 
 /// What joins filters, loosest first.
 const JOINTS: [&str; 4] = ["∨", "or", "∧", "and"];
@@ -253,8 +252,14 @@ mod tests {
 
     #[test]
     fn terms() {
-        check("foo=7EED6CC3-EDC8-48C9-8EF6-8A36B9ACC91C", r#"{"=": {"foo": "7EED6CC3-EDC8-48C9-8EF6-8A36B9ACC91C"}}"#);
-        check("foo=7EED6CC3EDC848C98EF68A36B9ACC91C", r#"{"=": {"foo": "7EED6CC3EDC848C98EF68A36B9ACC91C"}}"#);
+        check(
+            "foo=7EED6CC3-EDC8-48C9-8EF6-8A36B9ACC91C",
+            r#"{"=": {"foo": "7EED6CC3-EDC8-48C9-8EF6-8A36B9ACC91C"}}"#,
+        );
+        check(
+            "foo=7EED6CC3EDC848C98EF68A36B9ACC91C",
+            r#"{"=": {"foo": "7EED6CC3EDC848C98EF68A36B9ACC91C"}}"#,
+        );
         check("foo=bar", r#"{"=": {"foo": "bar"}}"#);
         check("foo!=1", r#"{"!=": {"foo": 1.0}}"#);
         check("foo > -1.5e+3", r#"{">": {"foo": -1500.0}}"#);

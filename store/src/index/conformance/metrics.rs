@@ -17,10 +17,8 @@ pub(super) fn run(database: &Database) {
 }
 
 fn metrics_are_made_one_by_one(index: &dyn Index) {
-    let on = |text: &str, name: &str| NewMetric {
-        resource: Some(id_of(text)),
-        ..alone(Some(name), Some("low"))
-    };
+    let on =
+        |text: &str, name: &str| NewMetric { resource: Some(id_of(text)), ..alone(Some(name), Some("low")) };
     add(index, "generic", "r1", &["cpu"]);
     let wishes = vec![
         on("r1", "mem"),
@@ -125,8 +123,14 @@ fn lists_are_sorted_and_paged(index: &dyn Index) {
     assert_eq!(paged(index, &MetricPage::default()), everything);
     let by_policy = MetricPage { policy: Some("low"), ..Default::default() };
     assert_eq!(paged(index, &by_policy), index.metrics(&by_policy).unwrap());
+    let of_resource = MetricPage { resource: Some(id_of("r1")), ..Default::default() };
+    let pair = index.metrics(&of_resource).unwrap();
+    let marker = pair[0].id.to_string();
+    let rest = MetricPage { marker: Some(&marker), ..of_resource };
+    assert_eq!(index.metrics(&rest).unwrap(), pair[1..]);
 
-    let descending = |key: &str, nulls| SortKey { key: key.to_owned(), arrangement: Arrangement::Descending, nulls };
+    let descending =
+        |key: &str, nulls| SortKey { key: key.to_owned(), arrangement: Arrangement::Descending, nulls };
     let keys = ["id", "name", "unit", "creator", "resource_id", "archive_policy_name", "status"];
     for key in keys {
         for nulls in [None, Some(NullsAt::First), Some(NullsAt::Last)] {
@@ -164,8 +168,11 @@ fn only_visible_ones_are_listed(index: &dyn Index) {
         resource: condition(index, "generic", false, "project_id = p1 or created_by_project_id = p1"),
     };
     for order in [None, Some([SortKey::ascending("creator")])] {
-        let page =
-            MetricPage { visible: Some(&visibility), order: order.as_ref().map(<_>::as_ref), ..Default::default() };
+        let page = MetricPage {
+            visible: Some(&visibility),
+            order: order.as_ref().map(<_>::as_ref),
+            ..Default::default()
+        };
         let mut names: Vec<_> = index.metrics(&page).unwrap().into_iter().filter_map(|m| m.name).collect();
         names.sort_unstable();
         assert_eq!(names, ["mine", "twin"]);
@@ -175,5 +182,7 @@ fn only_visible_ones_are_listed(index: &dyn Index) {
     let nobody = Visibility { creator: None, resource: condition(index, "generic", false, "not id = owned") };
     let page = MetricPage { visible: Some(&nobody), ..Default::default() };
     let listed = index.metrics(&page).unwrap();
-    assert!(!listed.is_empty() && listed.iter().all(|metric| metric.resource.is_some_and(|id| id != owned.id)));
+    assert!(
+        !listed.is_empty() && listed.iter().all(|metric| metric.resource.is_some_and(|id| id != owned.id))
+    );
 }

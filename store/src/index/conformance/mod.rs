@@ -146,11 +146,8 @@ pub(super) fn add(index: &dyn Index, resource_type: &str, text: &str, metrics: &
 }
 
 pub(super) fn patch_user(index: &dyn Index, id: ResourceId, user: &str, seconds: u64) -> Resource {
-    let patch = super::ResourcePatch {
-        user_id: Some(Some(user.to_owned())),
-        now: at(seconds),
-        ..Default::default()
-    };
+    let patch =
+        super::ResourcePatch { user_id: Some(Some(user.to_owned())), now: at(seconds), ..Default::default() };
     index.patch_resource("generic", id, patch).unwrap().resource
 }
 

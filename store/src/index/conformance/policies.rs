@@ -70,7 +70,9 @@ fn rules_are_tried_in_order(index: &dyn Index) {
     assert_eq!(by_rule("").name, "low");
 
     refused(index.create_rule(rule("a", "*", "low")), "Archive policy rule a already exists");
-    assert!(matches!(index.create_rule(rule("c", "*", "nope")), Err(Error::UnknownPolicy(name)) if name == "nope"));
+    assert!(
+        matches!(index.create_rule(rule("c", "*", "nope")), Err(Error::UnknownPolicy(name)) if name == "nope")
+    );
     assert_eq!(index.rename_rule("a", "a").unwrap().name, "a");
     refused(
         index.rename_rule("a", "b"),

@@ -26,7 +26,8 @@ fn resources_are_made_whole_or_not_at_all(index: &dyn Index) {
         (MetricSpec::Existing(unknown), format!("Metric {unknown} does not exist")),
         (
             MetricSpec::New { policy: None, unit: None },
-            "No archive policy name specified and no archive policy rule found matching the metric name bad".to_owned(),
+            "No archive policy name specified and no archive policy rule found matching the metric name bad"
+                .to_owned(),
         ),
     ] {
         let metrics = vec![("good".to_owned(), fresh("low")), ("bad".to_owned(), bad)];
@@ -90,7 +91,8 @@ fn patches_make_revisions(index: &dyn Index) {
     let id = add(index, "host", "patched", &["m"]).id;
     let patch = |patch: ResourcePatch| index.patch_resource("host", id, patch).unwrap();
     assert!(!patch(ResourcePatch { now: at(20), ..Default::default() }).revised);
-    let same = ResourcePatch { user_id: Some(None), started_at: Some(at(10)), now: at(20), ..Default::default() };
+    let same =
+        ResourcePatch { user_id: Some(None), started_at: Some(at(10)), now: at(20), ..Default::default() };
     assert!(!patch(same).revised);
 
     let first = patch(ResourcePatch { attributes: values(), now: at(20), ..Default::default() });
@@ -115,11 +117,13 @@ fn patches_make_revisions(index: &dyn Index) {
     assert!(history.iter().all(|state| state.metrics.contains_key("m")), "history shows today's metrics");
 
     let ended = ResourcePatch { ended_at: Some(at(9)), now: at(30), ..Default::default() };
-    refused(
-        index.patch_resource("host", id, ended),
-        "Start timestamp cannot be after end timestamp",
-    );
-    let gone = patch(ResourcePatch { user_id: Some(None), ended_at: Some(at(40)), now: at(30), ..Default::default() });
+    refused(index.patch_resource("host", id, ended), "Start timestamp cannot be after end timestamp");
+    let gone = patch(ResourcePatch {
+        user_id: Some(None),
+        ended_at: Some(at(40)),
+        now: at(30),
+        ..Default::default()
+    });
     assert_eq!((gone.resource.user_id, gone.resource.ended_at), (None, Some(at(40))));
     let micros = at(50).saturating_add(1_999);
     let cut = patch(ResourcePatch { ended_at: Some(micros), now: at(31), ..Default::default() });

@@ -78,7 +78,7 @@ fn metrics_come_if_asked_for(index: &dyn Index) {
     let made = add(index, "host", "measured", &["x", "y"]);
     let only = condition(index, "host", false, "original_resource_id = measured");
     let mut page = ResourcePage::all("host", &only);
-    assert_eq!(index.resources(&page).unwrap(), [made.clone()]);
+    assert_eq!(index.resources(&page).unwrap(), std::slice::from_ref(&made));
     page.metrics = false;
     assert_eq!(index.resources(&page).unwrap(), [Resource { metrics: BTreeMap::new(), ..made }]);
 }
@@ -129,7 +129,7 @@ const PEOPLE: [&str; 4] = ["alice", "u1:p1", "u2:p1", "u1:p2"];
 const TYPES: [&str; 3] = ["generic", "host", "other"];
 
 pub(super) fn random_searches(make: &impl Fn() -> Database) {
-    for seed in 0..12 {
+    for seed in 0..8 {
         let database = make();
         let index = database();
         for name in ["host", "other"] {
@@ -295,7 +295,14 @@ fn random_order(dice: &mut Dice, typed: bool, history: bool) -> Option<Vec<SortK
         return None;
     }
     let mut keys = vec![
-        "id", "type", "creator", "started_at", "revision_start", "ended_at", "user_id", "project_id",
+        "id",
+        "type",
+        "creator",
+        "started_at",
+        "revision_start",
+        "ended_at",
+        "user_id",
+        "project_id",
         "original_resource_id",
     ];
     keys.extend(["rack", "load", "virtual", "bought", "serial"].iter().filter(|_| typed));
@@ -314,8 +321,7 @@ fn ask(index: &dyn Index, dice: &mut Dice, states: &[Resource], context: &str) {
     let (typed, history) = (name != "generic", dice.roll(3) == 0);
     let text = random_filter(dice, typed, history, 2);
     let everything = dice.roll(5) == 0;
-    let condition =
-        if everything { Condition::Always } else { condition(index, name, history, &text) };
+    let condition = if everything { Condition::Always } else { condition(index, name, history, &text) };
     let order = random_order(dice, typed, history);
     let context = format!("{context}: {name} history {history} where {text} by {order:?}");
     let default = [SortKey::ascending("revision_start"), SortKey::ascending("started_at")];

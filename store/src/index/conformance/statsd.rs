@@ -69,7 +69,9 @@ fn series_get_metrics(index: &dyn Index) {
     let said: Vec<_> = resolved
         .iter()
         .map(|resolved| match resolved {
-            Resolved::Metric { id, policy, created, renamed } => (*id, policy.name.as_str(), *created, *renamed),
+            Resolved::Metric { id, policy, created, renamed } => {
+                (*id, policy.name.as_str(), *created, *renamed)
+            }
             Resolved::Refused(refusal) => panic!("refused: {refusal:?}"),
         })
         .collect();
@@ -153,10 +155,11 @@ fn deleted_ids_are_burned(index: &dyn Index) {
 }
 
 fn refusals_have_reasons(index: &dyn Index) {
-    let refusal = |home: &StatsdHome, series: NewSeries| match index.resolve(home, &[series], at(10)).unwrap()[0] {
-        Resolved::Refused(refusal) => refusal,
-        Resolved::Metric { .. } => panic!("not refused"),
-    };
+    let refusal =
+        |home: &StatsdHome, series: NewSeries| match index.resolve(home, &[series], at(10)).unwrap()[0] {
+            Resolved::Refused(refusal) => refusal,
+            Resolved::Metric { .. } => panic!("not refused"),
+        };
     let by = |policy: Option<&str>| NewSeries { policy: policy.map(str::to_owned), ..series("nope", "c") };
     assert_eq!(refusal(&home(), by(None)), Refusal::NoPolicy);
     assert_eq!(refusal(&home(), by(Some("nope"))), Refusal::NoPolicy);
@@ -189,4 +192,10 @@ fn refusals_have_reasons(index: &dyn Index) {
     index.delete_metrics(&[first[0].unwrap()]).unwrap();
     let again = made(index.resolve(&narrow, &crowd[1..], at(10)).unwrap());
     assert!(again.iter().all(Option::is_some), "a deleted metric makes room");
+
+    let on_two = |name: &str| NewSeries { resource: Some("two".to_owned()), ..series(name, "c") };
+    index.resolve(&narrow, &[on_two("one")], at(10)).unwrap();
+    let second = NewMetric { resource: Some(statsd_resource("two")), ..alone(Some("second"), Some("low")) };
+    add_metric(index, second).unwrap();
+    assert_eq!(refusal(&narrow, on_two("three")), Refusal::Limit, "metrics made over HTTP count");
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orzo_model::ArchivePolicy;
-use orzo_model::filter::Glob;
+use orzo_model::filter::{Cell, Glob};
 use orzo_model::resource_type::{Attribute, GENERIC, ResourceType, Value};
 
 use super::documents::{
-    AttributeDocument, PolicyDocument, ResourceDocument, RuleDocument, StoredValue, TypeDocument, decode,
+    AttributeDocument, PolicyDocument, ResourceView, RuleDocument, StoredValue, TypeDocument, decode,
+    value_of,
 };
 use super::keys;
 use super::scan::{NEXT, scan_prefix};
@@ -55,15 +56,15 @@ pub(super) struct Slot {
 
 impl Slot {
     /// The value a state has, or was given by a fill since it was written.
-    pub(super) fn value(&self, document: &ResourceDocument<'_>) -> Option<Value> {
-        match document.value(self.number) {
-            Some(stored) => stored.value(&self.attribute.kind),
-            None => self.fill_since(document.schema).cloned(),
+    pub(super) fn cell<'a>(&'a self, document: &ResourceView<'a>) -> Option<Cell<'a>> {
+        if document.has(self.number) {
+            return document.cell(self.number, &self.attribute.kind);
         }
+        self.fill_since(document.schema).map(Cell::from)
     }
 
     /// The fill that came first after `version` of the type. Later ones found no null any more.
-    pub(super) fn fill_since(&self, version: u32) -> Option<&Value> {
+    fn fill_since(&self, version: u32) -> Option<&Value> {
         self.fills.iter().find(|(since, _)| *since > version).map(|(_, value)| value)
     }
 }
@@ -114,13 +115,14 @@ impl TypeEntry {
     fn read(name: String, bytes: &[u8]) -> StoreResult<Self> {
         let document = TypeDocument::decode(bytes)?;
         let mut slots = BTreeMap::new();
-        for stored in &document.attributes {
+        for stored in document.attributes {
             let attribute = stored.attribute();
-            let fill =
-                |(since, value): &(u32, StoredValue<'_>)| Some((*since, value.value(&attribute.kind)?));
-            let fills = stored.fills.iter().map(fill).collect::<Option<Vec<_>>>();
+            let fill = |(since, value): (u32, StoredValue<'_>)| {
+                Some((since, value_of(value.into_cell(&attribute.kind)?)?))
+            };
+            let fills = stored.fills.into_iter().map(fill).collect::<Option<Vec<_>>>();
             let fills = fills.ok_or(StoreError::Corrupt { what: "resource type" })?;
-            slots.insert(stored.name.as_str().into(), Slot { number: stored.slot, attribute, fills });
+            slots.insert(stored.name.into(), Slot { number: stored.slot, attribute, fills });
         }
         Ok(TypeEntry::publish(&name.into(), document.version, document.next_slot, slots))
     }

@@ -196,3 +196,64 @@ pub(super) fn lookups(document: &MetricDocument) -> impl Iterator<Item = (Lookup
 fn is_derived(id: MetricId) -> bool {
     Uuid::from(id).get_version_num() == 8
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::index::conformance::{fresh, id_of, new_resource, policy};
+    use crate::index::{Index, MetricSpec, NewResource, ResourcePatch};
+    use crate::kv::Kv;
+    use crate::memory::MemoryKv;
+
+    fn with_a_resource() -> (Arc<MemoryKv>, KvIndex) {
+        let kv = Arc::new(MemoryKv::new());
+        let index = KvIndex::open(kv.clone()).unwrap();
+        index.create_policy(policy("low")).unwrap();
+        let metrics = vec![("a".to_owned(), fresh("low")), ("b".to_owned(), fresh("low"))];
+        index.create_resource(NewResource { metrics, ..new_resource("generic", "r") }).unwrap();
+        (kv, index)
+    }
+
+    #[test]
+    fn what_no_longer_meets_the_condition_stays() {
+        let (_, index) = with_a_resource();
+        let mut transaction = index.begin();
+        let never = Condition::Not(Box::new(Condition::Always));
+        assert!(!transaction.delete_if(id_of("r"), "generic", &never).unwrap());
+        assert!(!transaction.delete_if(id_of("nobody"), "generic", &Condition::Always).unwrap());
+        assert!(transaction.delete_if(id_of("r"), "generic", &Condition::Always).unwrap());
+    }
+
+    /// Renamed, detached, changed, deleted and expunged: no key is forgotten.
+    #[test]
+    fn nothing_is_left_behind() {
+        let (kv, index) = with_a_resource();
+        let made = index.resource("generic", id_of("r")).unwrap();
+        let patch = ResourcePatch {
+            user_id: Some(Some("u".to_owned())),
+            project_id: Some(Some("p".to_owned())),
+            metrics: Some(vec![("c".to_owned(), MetricSpec::Existing(made.metrics["a"]))]),
+            now: Timestamp::saturating_from_ns(u64::MAX),
+            ..Default::default()
+        };
+        index.patch_resource("generic", made.id, patch).unwrap();
+        index.delete_resource("generic", made.id, None).unwrap();
+        index.delete_metrics(&[made.metrics["b"]]).unwrap();
+        let deleted: Vec<MetricId> =
+            index.deleted_metrics(None, 9).unwrap().into_iter().map(|metric| metric.id).collect();
+        assert_eq!(deleted.len(), 2);
+        index.expunge(&deleted).unwrap();
+        index.delete_policy("low").unwrap();
+        let mut left = Vec::new();
+        for family in Family::ALL {
+            scan(&*kv as &dyn Kv, family, &[], &[], &mut |key, _| {
+                left.push(key.to_vec());
+                NEXT
+            })
+            .unwrap();
+        }
+        assert_eq!(left, [keys::COUNTERS]);
+    }
+}

@@ -1,7 +1,8 @@
 //! What the index writes: JSON documents with structs of their own, so that a change of a domain type
 //! cannot change the disk. Drawn in `docs/format/index.md`.
 //!
-//! Texts are borrowed from the bytes where JSON allows: a search reads a hundred thousand of these.
+//! Texts are borrowed from the bytes where JSON allows. Resources, of which a search reads a hundred
+//! thousand, are not even read: see [`ResourceView`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,9 +13,11 @@ use orzo_model::resource_type::{Attribute, AttributeKind, Value};
 use orzo_model::series::SeriesKind;
 use orzo_model::{ArchivePolicy, Granularity, Item, Method, Timestamp};
 use serde::de::{DeserializeOwned, Error as _, Visitor};
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use super::flat::{Members, integer, text};
 use crate::error::{Error, Result};
 
 /// Writes a document.
@@ -89,29 +92,30 @@ impl<'a> StoredValue<'a> {
     }
 
     /// As what it is; `None` if it is no value of the kind.
-    pub(super) fn cell(&self, kind: &AttributeKind) -> Option<Cell<'_>> {
+    pub(super) fn into_cell(self, kind: &AttributeKind) -> Option<Cell<'a>> {
         Some(match (kind, self) {
-            (AttributeKind::Text { .. }, StoredValue::Text(text)) => Cell::Text(Cow::Borrowed(&text.0)),
+            (AttributeKind::Text { .. }, StoredValue::Text(text)) => Cell::Text(text.0),
             (AttributeKind::Uuid, StoredValue::Text(text)) => Cell::Uuid(Uuid::parse_str(&text.0).ok()?),
-            (AttributeKind::Number { .. }, StoredValue::Float(number)) => Cell::Number(*number),
-            (AttributeKind::Number { .. }, StoredValue::Integer(number)) => Cell::Number(*number as f64),
+            (AttributeKind::Number { .. }, StoredValue::Float(number)) => Cell::Number(number),
+            (AttributeKind::Number { .. }, StoredValue::Integer(number)) => Cell::Number(number as f64),
             (AttributeKind::Number { .. }, StoredValue::Text(text)) => Cell::Number(text.0.parse().ok()?),
-            (AttributeKind::Bool, StoredValue::Bool(truth)) => Cell::Bool(*truth),
-            (AttributeKind::Time, StoredValue::Integer(ns)) => Cell::Time(Timestamp::from_ns(*ns)?),
+            (AttributeKind::Bool, StoredValue::Bool(truth)) => Cell::Bool(truth),
+            (AttributeKind::Time, StoredValue::Integer(ns)) => Cell::Time(Timestamp::from_ns(ns)?),
             _ => return None,
         })
     }
+}
 
-    pub(super) fn value(&self, kind: &AttributeKind) -> Option<Value> {
-        Some(match self.cell(kind)? {
-            Cell::Text(text) => Value::Text(text.into_owned()),
-            Cell::Uuid(uuid) => Value::Uuid(uuid),
-            Cell::Number(number) => Value::Number(number),
-            Cell::Bool(truth) => Value::Bool(truth),
-            Cell::Time(at) => Value::Time(at),
-            Cell::Integer(_) => return None,
-        })
-    }
+/// The cell of an attribute as its value.
+pub(super) fn value_of(cell: Cell<'_>) -> Option<Value> {
+    Some(match cell {
+        Cell::Text(text) => Value::Text(text.into_owned()),
+        Cell::Uuid(uuid) => Value::Uuid(uuid),
+        Cell::Number(number) => Value::Number(number),
+        Cell::Bool(truth) => Value::Bool(truth),
+        Cell::Time(at) => Value::Time(at),
+        Cell::Integer(_) => return None,
+    })
 }
 
 impl Serialize for StoredValue<'_> {
@@ -156,37 +160,118 @@ impl<'de: 'a, 'a> Deserialize<'de> for StoredValue<'a> {
     }
 }
 
-/// A state of a resource. Instants are nanoseconds; values come with the slots of their attributes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A state of a resource, to be written: one flat object, so that [`ResourceView`] can read it
+/// piecemeal. Instants are nanoseconds; attributes are members named by the numbers of their slots.
 pub(super) struct ResourceDocument<'a> {
-    #[serde(borrow)]
-    pub original: Text<'a>,
-    #[serde(borrow)]
-    pub creator: Text<'a>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<Text<'a>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub project: Option<Text<'a>>,
+    pub original: &'a str,
+    pub creator: &'a str,
+    pub user: Option<&'a str>,
+    pub project: Option<&'a str>,
     pub started: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<u64>,
     pub since: u64,
-    /// Of archived states.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<u64>,
     /// Version of the type that the values were written by.
     pub schema: u32,
-    #[serde(borrow)]
     pub values: Vec<(u32, StoredValue<'a>)>,
 }
 
-impl<'a> ResourceDocument<'a> {
+impl Serialize for ResourceDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("original", self.original)?;
+        map.serialize_entry("creator", self.creator)?;
+        for (key, text) in [("user", self.user), ("project", self.project)] {
+            text.map_or(Ok(()), |text| map.serialize_entry(key, text))?;
+        }
+        map.serialize_entry("started", &self.started)?;
+        self.ended.map_or(Ok(()), |ended| map.serialize_entry("ended", &ended))?;
+        map.serialize_entry("since", &self.since)?;
+        map.serialize_entry("schema", &self.schema)?;
+        for (slot, value) in &self.values {
+            map.serialize_entry(slot, value)?;
+        }
+        map.end()
+    }
+}
+
+/// The document of an archived state: of the state as it was, and when it ended.
+pub(super) fn archive(document: &[u8], until: u64) -> Vec<u8> {
+    let body = document.strip_suffix(b"}").unwrap_or(document);
+    [body, format!(",\"until\":{until}}}").as_bytes()].concat()
+}
+
+/// A stored state of a resource, split but not read.
+pub(super) struct ResourceView<'a> {
+    original: &'a [u8],
+    creator: &'a [u8],
+    user: Option<&'a [u8]>,
+    project: Option<&'a [u8]>,
+    pub started: u64,
+    pub ended: Option<u64>,
+    pub since: u64,
+    pub until: Option<u64>,
+    pub schema: u32,
+    /// Raw values with the numbers of their slots.
+    values: Vec<(u32, &'a [u8])>,
+}
+
+impl<'a> ResourceView<'a> {
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|_| Error::Corrupt { what: "resource" })
+        Self::split(bytes).ok_or(Error::Corrupt { what: "resource" })
     }
 
-    pub(super) fn value(&self, slot: u32) -> Option<&StoredValue<'a>> {
-        self.values.iter().find(|(own, _)| *own == slot).map(|(_, value)| value)
+    fn split(bytes: &'a [u8]) -> Option<Self> {
+        let (mut original, mut creator, mut user, mut project) = (None, None, None, None);
+        let (mut started, mut ended, mut since, mut until, mut schema) = (None, None, None, None, None);
+        let mut values = Vec::with_capacity(16);
+        for member in Members::of(bytes) {
+            let (key, raw) = member?;
+            match key {
+                b"original" => original = Some(raw),
+                b"creator" => creator = Some(raw),
+                b"user" => user = Some(raw),
+                b"project" => project = Some(raw),
+                b"started" => started = Some(integer(raw)?),
+                b"ended" => ended = Some(integer(raw)?),
+                b"since" => since = Some(integer(raw)?),
+                b"until" => until = Some(integer(raw)?),
+                b"schema" => schema = Some(integer(raw)?.try_into().ok()?),
+                slot => values.push((integer(slot)?.try_into().ok()?, raw)),
+            }
+        }
+        let (original, creator, schema) = (original?, creator?, schema?);
+        let (started, since) = (started?, since?);
+        Some(ResourceView { original, creator, user, project, started, ended, since, until, schema, values })
+    }
+
+    pub(super) fn original(&self) -> Option<Cow<'a, str>> {
+        text(self.original)
+    }
+
+    pub(super) fn creator(&self) -> Option<Cow<'a, str>> {
+        text(self.creator)
+    }
+
+    pub(super) fn user(&self) -> Option<Cow<'a, str>> {
+        self.user.and_then(text)
+    }
+
+    pub(super) fn project(&self) -> Option<Cow<'a, str>> {
+        self.project.and_then(text)
+    }
+
+    /// Whether it has a value in a slot.
+    pub(super) fn has(&self, slot: u32) -> bool {
+        self.values.iter().any(|(own, _)| *own == slot)
+    }
+
+    /// The value in a slot, of an attribute of this kind.
+    pub(super) fn cell(&self, slot: u32, kind: &AttributeKind) -> Option<Cell<'a>> {
+        let (_, raw) = self.values.iter().find(|(own, _)| *own == slot)?;
+        match kind {
+            AttributeKind::Text { .. } => text(raw).map(Cell::Text),
+            _ => serde_json::from_slice::<StoredValue<'a>>(raw).ok()?.into_cell(kind),
+        }
     }
 }
 
@@ -345,7 +430,7 @@ impl Serialize for Bound {
 impl<'de> Deserialize<'de> for Bound {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let number = AttributeKind::Number { min: None, max: None };
-        match StoredValue::deserialize(deserializer)?.cell(&number) {
+        match StoredValue::deserialize(deserializer)?.into_cell(&number) {
             Some(Cell::Number(bound)) => Ok(Bound(bound)),
             _ => Err(D::Error::custom("no number")),
         }

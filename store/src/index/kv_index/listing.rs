@@ -21,9 +21,6 @@ use crate::error::{Error as StoreError, Result as StoreResult};
 use crate::index::{Error, MetricPage, Result, SortKey, Visibility};
 use crate::kv::{Family, prefix_end};
 
-/// More ids than this, and reading all metrics in sequence is taken to be cheaper.
-const MANY: usize = 16_384;
-
 /// What metrics are ordered by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Field {
@@ -148,7 +145,7 @@ impl KvIndex {
             (None, Some(visibility)) => self.visible_ids(visibility)?,
             (None, None) => None,
         };
-        Ok(ids.filter(|ids| ids.len() <= MANY).map_or(Source::All, Source::Ids))
+        Ok(ids.filter(|ids| ids.len() <= self.effort.many).map_or(Source::All, Source::Ids))
     }
 
     fn visible_ids(&self, visibility: &Visibility) -> StoreResult<Option<BTreeSet<MetricId>>> {
@@ -159,9 +156,9 @@ impl KvIndex {
             self.follow_metrics(&Lookup::MetricCreator.creators_of_project(project), &mut ids)?;
         }
         let Some(probes) = plan(&visibility.resource, false) else { return Ok(None) };
-        let Some(resources) = self.candidates(&probes, MANY)? else { return Ok(None) };
+        let Some(resources) = self.candidates(&probes, self.effort.many)? else { return Ok(None) };
         for id in resources.keys() {
-            if ids.len() > MANY {
+            if ids.len() > self.effort.many {
                 return Ok(None);
             }
             ids.extend(self.metric_names(*id)?.into_iter().map(|(_, metric)| metric));
@@ -169,11 +166,11 @@ impl KvIndex {
         Ok(Some(ids))
     }
 
-    /// Collects the ids that end the keys that start so, up to one more than [`MANY`].
+    /// Collects the ids that end the keys that start so, up to one more than `many`.
     fn follow_metrics(&self, prefix: &[u8], ids: &mut BTreeSet<MetricId>) -> StoreResult<()> {
         scan_prefix(&*self.kv, Family::IndexBy, prefix, &mut |key, _| {
             ids.insert(key_id(key)?);
-            if ids.len() > MANY { DONE } else { NEXT }
+            if ids.len() > self.effort.many { DONE } else { NEXT }
         })
     }
 

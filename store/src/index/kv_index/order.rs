@@ -168,7 +168,7 @@ mod tests {
             0 => Cell::Text(text.into()),
             1 => Cell::Uuid(Uuid::from_u128(u128::from(seed) << 60)),
             2 => Cell::Number(f64::from_bits(seed)),
-            3 => Cell::Bool(seed % 2 == 0),
+            3 => Cell::Bool(seed > u64::MAX / 2),
             4 => Cell::Time(Timestamp::saturating_from_ns(seed)),
             _ => Cell::Integer(seed as i64),
         }

@@ -9,7 +9,7 @@ use orzo_model::resource_type::{GENERIC, Value};
 
 use super::KvIndex;
 use super::catalog::TypeEntry;
-use super::documents::{ResourceDocument, encode};
+use super::documents::{archive, encode};
 use super::keys::{self, Key, Lookup};
 use super::rows::{ResourceRow, document, type_text};
 use super::search::order_table;
@@ -136,10 +136,9 @@ impl Transaction<'_> {
         // Later than the last one even if the clock stands still: validators are made of it.
         new.revision_start = cut(now).max(old.resource.revision_start.saturating_add(MICRO));
         self.counters.revision += 1;
-        let mut archived = ResourceDocument::decode(&old.bytes)?;
-        archived.until = Some(new.revision_start.ns());
+        let archived = archive(&old.bytes, new.revision_start.ns());
         let key = keys::revision(&new.resource_type, new.id, self.counters.revision);
-        self.put(Family::Index, key, encode(&archived));
+        self.put(Family::Index, key, archived);
         self.put_state(Some(&old.resource), new, &old.entry);
         Ok(true)
     }

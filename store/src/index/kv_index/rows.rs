@@ -10,8 +10,8 @@ use orzo_model::resource_type::Value;
 use orzo_model::{MetricId, Timestamp};
 
 use super::KvIndex;
-use super::catalog::{Catalog, TypeEntry};
-use super::documents::{ResourceDocument, StoredValue, Text};
+use super::catalog::{Catalog, Slot, TypeEntry};
+use super::documents::{ResourceDocument, ResourceView, StoredValue, value_of};
 use super::keys::{self, Key};
 use super::scan::{NEXT, scan_prefix};
 use crate::error::{Error as StoreError, Result as StoreResult};
@@ -31,7 +31,7 @@ pub(super) struct ResourceRow<'a> {
     pub id: ResourceId,
     pub revision: Revision,
     pub entry: &'a TypeEntry,
-    pub document: ResourceDocument<'a>,
+    pub document: ResourceView<'a>,
 }
 
 impl<'a> ResourceRow<'a> {
@@ -41,21 +41,22 @@ impl<'a> ResourceRow<'a> {
         entry: &'a TypeEntry,
         bytes: &'a [u8],
     ) -> StoreResult<Self> {
-        Ok(ResourceRow { id, revision, entry, document: ResourceDocument::decode(bytes)? })
+        Ok(ResourceRow { id, revision, entry, document: ResourceView::decode(bytes)? })
     }
 
     /// The state as an answer, without its metrics.
     pub(super) fn resource(&self) -> StoreResult<Resource> {
+        const CORRUPT: StoreError = StoreError::Corrupt { what: "resource" };
         let document = &self.document;
-        let text = |text: &Option<Text<'_>>| text.as_ref().map(|text| text.0.to_string());
-        let attributes = self.entry.slots.iter().map(|(name, slot)| (name.clone(), slot.value(document)));
+        let value = |slot: &Slot| slot.cell(document).and_then(value_of);
+        let attributes = self.entry.slots.iter().map(|(name, slot)| (name.clone(), value(slot)));
         Ok(Resource {
             id: self.id,
-            original_id: document.original.0.to_string(),
+            original_id: document.original().ok_or(CORRUPT)?.into_owned(),
             resource_type: self.entry.public.name.clone(),
-            creator: document.creator.0.to_string(),
-            user_id: text(&document.user),
-            project_id: text(&document.project),
+            creator: document.creator().ok_or(CORRUPT)?.into_owned(),
+            user_id: document.user().map(Cow::into_owned),
+            project_id: document.project().map(Cow::into_owned),
             started_at: instant(document.started)?,
             ended_at: document.ended.map(instant).transpose()?,
             revision: self.revision,
@@ -71,37 +72,26 @@ impl<'a> ResourceRow<'a> {
         let (since, started) = (instant(self.document.since)?, instant(self.document.started)?);
         Ok(keys::in_order(type_name, since, started, self.id))
     }
-
-    fn attribute(&self, name: &str) -> Option<Cell<'_>> {
-        let slot = self.entry.slots.get(name)?;
-        match self.document.value(slot.number) {
-            Some(stored) => stored.cell(&slot.attribute.kind),
-            None => slot.fill_since(self.document.schema).map(Cell::from),
-        }
-    }
 }
 
 impl Row for ResourceRow<'_> {
     fn cell(&self, field: &Field) -> Option<Cell<'_>> {
-        fn text<'b>(text: &'b Text<'_>) -> Cell<'b> {
-            Cell::Text(Cow::Borrowed(&text.0))
-        }
         let time = |ns: u64| Cell::Time(Timestamp::saturating_from_ns(ns));
         let document = &self.document;
         match field {
             Field::Id => Some(Cell::Uuid(self.id.uuid())),
             Field::Type => Some(Cell::Text(Cow::Borrowed(&self.entry.public.name))),
-            Field::Creator => Some(text(&document.creator)),
+            Field::Creator => document.creator().map(Cell::Text),
             Field::StartedAt => Some(time(document.started)),
             Field::EndedAt => document.ended.map(time),
             Field::RevisionStart => Some(time(document.since)),
             Field::RevisionEnd => document.until.map(time),
             Field::Revision => Some(Cell::Integer(self.revision.number())),
-            Field::UserId => document.user.as_ref().map(text),
-            Field::ProjectId => document.project.as_ref().map(text),
-            Field::OriginalId => Some(text(&document.original)),
+            Field::UserId => document.user().map(Cell::Text),
+            Field::ProjectId => document.project().map(Cell::Text),
+            Field::OriginalId => document.original().map(Cell::Text),
             Field::Lifespan => document.ended.map(|end| Cell::Integer(end as i64 - document.started as i64)),
-            Field::Attribute(name) => self.attribute(name),
+            Field::Attribute(name) => self.entry.slots.get(name)?.cell(document),
         }
     }
 }
@@ -111,20 +101,19 @@ pub(super) fn instant(ns: u64) -> StoreResult<Timestamp> {
     Timestamp::from_ns(ns).ok_or(StoreError::Corrupt { what: "instant" })
 }
 
-/// The document of a state.
+/// The document of a current state.
 pub(super) fn document<'a>(resource: &'a Resource, entry: &TypeEntry) -> ResourceDocument<'a> {
     let value = |(name, value): &'a (Arc<str>, Option<Value>)| {
         Some((entry.slots.get(name)?.number, StoredValue::of(value.as_ref()?)))
     };
     ResourceDocument {
-        original: resource.original_id.as_str().into(),
-        creator: resource.creator.as_str().into(),
-        user: resource.user_id.as_deref().map(Text::from),
-        project: resource.project_id.as_deref().map(Text::from),
+        original: &resource.original_id,
+        creator: &resource.creator,
+        user: resource.user_id.as_deref(),
+        project: resource.project_id.as_deref(),
         started: resource.started_at.ns(),
         ended: resource.ended_at.map(Timestamp::ns),
         since: resource.revision_start.ns(),
-        until: resource.revision_end.map(Timestamp::ns),
         schema: entry.public.version,
         values: resource.attributes.iter().filter_map(value).collect(),
     }

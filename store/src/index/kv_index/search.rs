@@ -2,7 +2,7 @@
 //!
 //! Three ways, the cheapest that promises to do: follow keys that the condition allows, if they lead to
 //! few resources; walk the table of the default order until the page is full; read everything and keep
-//! the first. Reading in sequence costs about a fifth of reading one by one, whence the bounds.
+//! the first. See [`Effort`](super::Effort) for when which.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -21,11 +21,6 @@ use super::scan::{DONE, NEXT, scan, scan_prefix};
 use crate::error::{Error as StoreError, Result as StoreResult};
 use crate::index::{Error, Kind, ResourcePage, Result};
 use crate::kv::{Family, prefix_end};
-
-/// So many resources are read one by one without looking for another way.
-const FEW: usize = 2_048;
-/// More than this, and reading everything in sequence is taken to be cheaper.
-const MANY: usize = 16_384;
 
 /// A search, understood.
 struct Search<'a> {
@@ -71,7 +66,7 @@ impl KvIndex {
         let page = ResourcePage::all(resource_type, condition);
         let search = self.understand(&page)?;
         let mut found = Vec::new();
-        self.each_match(&search, self.candidates_of(&search, MANY)?.as_ref(), &mut |row, _| {
+        self.each_match(&search, self.candidates_of(&search, self.effort.many)?.as_ref(), &mut |row, _| {
             found.push((row.id, row.entry.public.name.clone()));
             Ok(())
         })?;
@@ -126,10 +121,14 @@ impl KvIndex {
 
     /// Picks the way.
     fn select(&self, search: &Search<'_>) -> Result<Vec<StoredState>> {
-        let candidates = self.candidates_of(search, MANY)?;
-        let few = candidates.as_ref().is_some_and(|candidates| candidates.len() <= FEW);
+        let candidates = self.candidates_of(search, self.effort.many)?;
+        let few = candidates.as_ref().is_some_and(|candidates| candidates.len() <= self.effort.few);
         if let Some(limit) = search.limit.filter(|_| !few && !search.history && is_default(&search.order)) {
-            let budget = if *search.condition == Condition::Always { usize::MAX } else { FEW.max(4 * limit) };
+            let budget = if *search.condition == Condition::Always {
+                usize::MAX
+            } else {
+                self.effort.few.max(4 * limit)
+            };
             if let Some(page) = self.walk(search, limit, budget)? {
                 return Ok(page);
             }

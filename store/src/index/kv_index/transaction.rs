@@ -32,8 +32,11 @@ pub(super) struct Transaction<'a> {
     /// As it is.
     pub catalog: Arc<Catalog>,
     new_catalog: Option<Catalog>,
-    pending: BTreeMap<(Family, Key), Option<Vec<u8>>>,
+    pending: [(Family, Changes); 2],
 }
+
+/// What keys get; `None`: they go.
+type Changes = BTreeMap<Key, Option<Vec<u8>>>;
 
 impl KvIndex {
     pub(super) fn begin(&self) -> Transaction<'_> {
@@ -44,7 +47,7 @@ impl KvIndex {
             writer,
             catalog: self.catalog(),
             new_catalog: None,
-            pending: BTreeMap::new(),
+            pending: [Family::Index, Family::IndexBy].map(|family| (family, Changes::new())),
         }
     }
 
@@ -60,24 +63,30 @@ impl KvIndex {
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn get(&self, family: Family, key: &Key) -> StoreResult<Option<Vec<u8>>> {
-        // The map has owned keys; a clone is cheap beside the read it saves.
-        match self.pending.get(&(family, key.clone())) {
+    pub(super) fn get(&self, family: Family, key: &[u8]) -> StoreResult<Option<Vec<u8>>> {
+        let pending = self.pending.iter().find(|(own, _)| *own == family);
+        match pending.and_then(|(_, changes)| changes.get(key)) {
             Some(value) => Ok(value.clone()),
             None => self.index.kv.get(family, key),
         }
     }
 
-    pub(super) fn has(&self, family: Family, key: &Key) -> StoreResult<bool> {
+    pub(super) fn has(&self, family: Family, key: &[u8]) -> StoreResult<bool> {
         Ok(self.get(family, key)?.is_some())
     }
 
     pub(super) fn put(&mut self, family: Family, key: Key, value: Vec<u8>) {
-        self.pending.insert((family, key), Some(value));
+        self.change(family, key, Some(value));
     }
 
     pub(super) fn delete(&mut self, family: Family, key: Key) {
-        self.pending.insert((family, key), None);
+        self.change(family, key, None);
+    }
+
+    fn change(&mut self, family: Family, key: Key, value: Option<Vec<u8>>) {
+        let pending = self.pending.iter_mut().find(|(own, _)| *own == family);
+        let (_, changes) = pending.expect("the index writes to its own two families");
+        changes.insert(key, value);
     }
 
     /// The snapshot that this transaction is going to publish.
@@ -101,17 +110,21 @@ impl<'a> Transaction<'a> {
             let counters = encode(&self.counters);
             self.put(Family::Index, keys::COUNTERS.to_vec(), counters);
         }
-        if self.pending.is_empty() {
+        let changes = self.pending.iter_mut().flat_map(|(family, changes)| {
+            let family = *family;
+            std::mem::take(changes).into_iter().map(move |(key, value)| {
+                let change = match value {
+                    Some(value) => Change::Put(key, value),
+                    None => Change::Delete(key),
+                };
+                (family, change)
+            })
+        });
+        let batch = Batch { changes: changes.collect() };
+        if batch.is_empty() {
             return Ok(false);
         }
-        let changes = std::mem::take(&mut self.pending).into_iter().map(|((family, key), value)| {
-            let change = match value {
-                Some(value) => Change::Put(key, value),
-                None => Change::Delete(key),
-            };
-            (family, change)
-        });
-        self.index.kv.write(Batch { changes: changes.collect() }, WhenStalled::Wait)?;
+        self.index.kv.write(batch, WhenStalled::Wait)?;
         self.writer.counters = self.counters;
         if let Some(catalog) = self.new_catalog.take() {
             *self.index.catalog.write() = Arc::new(catalog);

@@ -1,0 +1,228 @@
+//! The line protocol of InfluxDB 1: `measurement,tag=value field=1,other=2i 1510581804179554816`.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use orzo_model::Timestamp;
+
+/// A line that has something to say.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Line {
+    pub(super) measurement: String,
+    /// By name; the last of equal ones.
+    pub(super) tags: BTreeMap<String, String>,
+    /// Only numbers: texts and truths are read and dropped.
+    pub(super) fields: IndexMap<String, f64>,
+    /// `None`: now.
+    pub(super) at: Option<Timestamp>,
+}
+
+/// A line is no line of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
+
+impl Line {
+    /// The name of the metric of a field: `measurement.field@tag=value,…`, without `/`.
+    pub(super) fn metric_name(&self, field: &str) -> String {
+        let mut name = format!("{}.{field}", self.measurement);
+        for (index, (tag, value)) in self.tags.iter().enumerate() {
+            name.push(if index == 0 { '@' } else { ',' });
+            name.push_str(tag);
+            name.push('=');
+            name.push_str(value);
+        }
+        name.replace('/', "_")
+    }
+}
+
+/// Reads one line; `None` for blank ones and comments.
+pub(super) fn read_line(text: &str) -> Result<Option<Line>, Malformed> {
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.trim().is_empty() || text.starts_with('#') {
+        return Ok(None);
+    }
+    let mut cursor = Cursor(text);
+    let measurement = cursor.name()?;
+    let mut tags = BTreeMap::new();
+    while cursor.take(',') {
+        let tag = cursor.name()?;
+        cursor.expect('=')?;
+        tags.insert(tag, cursor.name()?);
+    }
+    cursor.blanks()?;
+    let mut fields = IndexMap::new();
+    loop {
+        let field = cursor.name()?;
+        cursor.expect('=')?;
+        match cursor.value()? {
+            Some(number) => drop(fields.insert(field, number)),
+            None => drop(fields.shift_remove(&field)),
+        }
+        if !cursor.take(',') {
+            break;
+        }
+    }
+    Ok(Some(Line { measurement, tags, fields, at: cursor.timestamp()? }))
+}
+
+struct Cursor<'a>(&'a str);
+
+impl Cursor<'_> {
+    fn take(&mut self, c: char) -> bool {
+        match self.0.strip_prefix(c) {
+            Some(rest) => {
+                self.0 = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn expect(&mut self, c: char) -> Result<(), Malformed> {
+        if self.take(c) { Ok(()) } else { Err(Malformed) }
+    }
+
+    /// At least one.
+    fn blanks(&mut self) -> Result<(), Malformed> {
+        self.expect(' ')?;
+        self.0 = self.0.trim_start_matches(' ');
+        Ok(())
+    }
+
+    /// A name or a tag's value: quoted, or up to the next blank, comma or `=`; a backslash before one of
+    /// these takes it in, any other stands for itself.
+    fn name(&mut self) -> Result<String, Malformed> {
+        if self.0.starts_with('"') {
+            return self.quoted();
+        }
+        let mut out = String::new();
+        let mut chars = self.0.char_indices();
+        let mut end = self.0.len();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                ' ' | ',' | '=' => {
+                    end = at;
+                    break;
+                }
+                '\\' if self.0[at + 1..].starts_with([' ', ',', '=']) => {
+                    out.extend(chars.next().map(|(_, escaped)| escaped));
+                }
+                other => out.push(other),
+            }
+        }
+        self.0 = &self.0[end..];
+        if out.is_empty() { Err(Malformed) } else { Ok(out) }
+    }
+
+    fn quoted(&mut self) -> Result<String, Malformed> {
+        self.expect('"')?;
+        let mut out = String::new();
+        let mut chars = self.0.char_indices();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '"' => {
+                    self.0 = &self.0[at + 1..];
+                    return Ok(out);
+                }
+                '\\' => out.extend(chars.next().map(|(_, escaped)| escaped)),
+                other => out.push(other),
+            }
+        }
+        Err(Malformed)
+    }
+
+    /// A number; `None` for a text or a truth.
+    fn value(&mut self) -> Result<Option<f64>, Malformed> {
+        if self.0.starts_with('"') {
+            return self.quoted().map(|_| None);
+        }
+        let end = self.0.find([' ', ',']).unwrap_or(self.0.len());
+        let (text, rest) = self.0.split_at(end);
+        self.0 = rest;
+        if matches!(text, "t" | "T" | "true" | "True" | "TRUE" | "f" | "F" | "false" | "False" | "FALSE") {
+            return Ok(None);
+        }
+        let number = match text.strip_suffix(['i', 'u']) {
+            Some(integer) if is_integer(integer) => integer,
+            Some(_) => return Err(Malformed),
+            None if text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) => text,
+            None => return Err(Malformed),
+        };
+        number.parse().map(Some).map_err(|_| Malformed)
+    }
+
+    /// Nanoseconds since the epoch at the end of the line, if any.
+    fn timestamp(&mut self) -> Result<Option<Timestamp>, Malformed> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        self.blanks()?;
+        let text = self.0.trim_end_matches(' ');
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Malformed);
+        }
+        text.parse().ok().and_then(Timestamp::from_ns).map(Some).ok_or(Malformed)
+    }
+}
+
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// Lines that the reference refuses or cuts short, and what becomes of them here.
+    fn of_our_own(line: &str) -> Option<Result<Option<usize>, Malformed>> {
+        Some(match line {
+            "m,host=h t=t 1" | "m,host=h t=true 1" => Ok(Some(0)),
+            "m,host=h f=-3i 1" | "m,host=h f=1u 1" | "m,host=h f=.5 1" | "m,host=h  f=1 1" => Ok(Some(1)),
+            "m,host=h f=1 1.5" | "m,host=h f=1 -5" => Err(Malformed),
+            "# comment" => Ok(None),
+            _ => return None,
+        })
+    }
+
+    #[test]
+    fn lines_follow_the_vectors() {
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/influx-lines.json"));
+        let file: Value = serde_json::from_str(text).unwrap();
+        let cases = file["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 28);
+        for case in cases {
+            let text = case["line"].as_str().unwrap();
+            let line = read_line(text);
+            if let Some(expected) = of_our_own(text) {
+                assert_eq!(line.map(|line| line.map(|line| line.fields.len())), expected, "{text}");
+                continue;
+            }
+            if case["error"].as_str().is_some_and(|error| error.starts_with("Unable to parse")) {
+                assert_eq!(line, Err(Malformed), "{text}");
+                continue;
+            }
+            let mut line = line.unwrap().unwrap();
+            assert_eq!(case["measurement"], line.measurement, "{text}");
+            assert_eq!(case["tags"], serde_json::json!(line.tags), "{text}");
+            assert_eq!(case["t_ns"].as_u64(), line.at.map(Timestamp::ns), "{text}");
+            assert_eq!(case["resource"].as_str(), line.tags.remove("host").as_deref(), "{text}");
+            for (name, value) in case["metrics"].as_object().into_iter().flatten() {
+                let field = line.fields.iter().find(|(field, _)| line.metric_name(field) == *name);
+                assert_eq!(field.map(|(_, number)| *number), value.as_f64(), "{text}: {name}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in r#"[a-z0-9,= "\\./é-]{0,24}"#) {
+            let _ = read_line(&text);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `/v1/influxdb`: the write API of InfluxDB 1, as far as agents need it. Timestamps are nanoseconds,
+//! whatever `precision` says.
+
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
+use indexmap::IndexMap;
+use orzo_model::Measure;
+use orzo_model::metric::NAME_CHARS_MAX;
+use orzo_model::resource_type::ResourceType;
+use orzo_store::index;
+
+use super::influx_line::{Line, read_line};
+use super::push::{Push, push};
+use crate::call::Call;
+use crate::config::BUILD;
+use crate::error::{ApiError, Outcome};
+use crate::query::Query;
+use crate::response::Response;
+
+/// Names the tag that names the resource.
+const TAG_HEADER: HeaderName = HeaderName::from_static("x-gnocchi-influxdb-tag-resource-id");
+const DEFAULT_TAG: &str = "host";
+const DEFAULT_TYPE: &str = "influxdb";
+
+pub(super) fn route(call: &Call<'_>, below: &[&str]) -> Outcome {
+    match *below {
+        ["ping"] => call.act_in_any_form(&[(Method::GET, &|| Ok(ping()))]),
+        ["query"] => call.act(&[(Method::POST, &|| query(call))]),
+        ["write"] => call.act(&[(Method::POST, &|| write(call))]),
+        _ => Err(ApiError::bare(StatusCode::NOT_FOUND)),
+    }
+}
+
+/// Nobody has to say who asks.
+fn ping() -> Response {
+    let version = HeaderValue::from_str(&format!("Gnocchi {BUILD}")).expect("a version is header text");
+    Response::no_content().with_header(HeaderName::from_static("x-influxdb-version"), version)
+}
+
+/// Only `CREATE DATABASE name`, which makes a resource type.
+fn query(call: &Call<'_>) -> Outcome {
+    call.identity()?;
+    let Some(text) = statement(call)? else { return Ok(Response::no_content()) };
+    let name = database_name(&text).filter(|name| name.chars().count() <= NAME_CHARS_MAX);
+    let Some(name) = name else {
+        let entries = [
+            ("cause", "Not implemented error".into()),
+            ("detail", "q".into()),
+            ("reason", "Query not implemented".into()),
+        ];
+        return Err(ApiError::object(StatusCode::NOT_IMPLEMENTED, entries));
+    };
+    let wanted = ResourceType { name: name.into(), version: 0, attributes: Default::default() };
+    call.enforce("create resource type", &wanted)?;
+    match call.index().create_resource_type(wanted) {
+        Ok(_) | Err(index::Error::AlreadyExists(..)) => Ok(Response::no_content()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `q` of the URL, else of a form in the body.
+fn statement(call: &Call<'_>) -> Outcome<Option<String>> {
+    let of = |query: &Query| query.pairs().find(|(name, _)| *name == "q").map(|(_, value)| value.to_owned());
+    if let Some(text) = of(call.query()) {
+        return Ok(Some(text));
+    }
+    let is_form = call.request.header(&CONTENT_TYPE).is_some_and(|kind| kind.contains("form-urlencoded"));
+    let body = std::str::from_utf8(&call.request.body).ok().filter(|_| is_form);
+    Ok(body.and_then(Query::parse).as_ref().and_then(of))
+}
+
+/// The name in `CREATE DATABASE name` or `CREATE DATABASE "name"`; what follows does not matter.
+fn database_name(text: &str) -> Option<&str> {
+    let rest = keyword(text, "create").and_then(|rest| keyword(rest, "database"))?;
+    let name = rest.trim_start();
+    if name.len() == rest.len() {
+        return None;
+    }
+    if let Some(quoted) = name.strip_prefix('"') {
+        return quoted.split_once('"').map(|(name, _)| name).filter(|name| !name.is_empty());
+    }
+    let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+    let name = &name[..end];
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_').then_some(name)
+}
+
+fn keyword<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let (head, rest) = text.trim_start().split_at_checked(word.len())?;
+    head.eq_ignore_ascii_case(word).then_some(rest)
+}
+
+fn write(call: &Call<'_>) -> Outcome {
+    call.identity()?;
+    let pushes = read_lines(call)?;
+    if !pushes.is_empty() {
+        let type_name = call.query().all("db").first().copied().unwrap_or(DEFAULT_TYPE).to_owned();
+        call.index().resource_type(&type_name)?;
+        push(call, &type_name, pushes)?;
+    }
+    Ok(Response::no_content())
+}
+
+fn read_lines(call: &Call<'_>) -> Outcome<IndexMap<String, Push>> {
+    let tag = call.request.header(&TAG_HEADER).unwrap_or(DEFAULT_TAG);
+    let mut pushes: IndexMap<String, Push> = IndexMap::new();
+    for (number, line) in call.request.body.split(|byte| *byte == b'\n').enumerate() {
+        let text = std::str::from_utf8(line).map_err(|_| bad_line(number))?;
+        let Some(line) = read_line(text).map_err(|_| bad_line(number))? else { continue };
+        add(call, &mut pushes, line, tag)?;
+    }
+    Ok(pushes)
+}
+
+fn bad_line(number: usize) -> ApiError {
+    value_error("line", format!("Unable to parse line {}", number + 1))
+}
+
+fn value_error(detail: &str, reason: String) -> ApiError {
+    ApiError::bad_object([
+        ("cause", "Value error".into()),
+        ("detail", detail.into()),
+        ("reason", reason.into()),
+    ])
+}
+
+fn add(call: &Call<'_>, pushes: &mut IndexMap<String, Push>, mut line: Line, tag: &str) -> Outcome<()> {
+    let resource = line.tags.remove(tag);
+    let resource =
+        resource.ok_or_else(|| value_error("key", format!("Unable to find key `{tag}' in tags")))?;
+    let at = line.at.unwrap_or(call.now);
+    let push = pushes.entry(resource).or_default();
+    for (field, value) in &line.fields {
+        let name = line.metric_name(field);
+        if name.chars().count() > NAME_CHARS_MAX {
+            return Err(value_error(
+                "line",
+                format!("the name {name} is longer than {NAME_CHARS_MAX} characters"),
+            ));
+        }
+        push.measures.entry(name).or_default().push(Measure { at, value: *value });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_databases() {
+        for (text, name) in [
+            ("CREATE DATABASE telegraf", Some("telegraf")),
+            ("  create   database  \"my db\" WITH x", Some("my db")),
+            ("create database _x1;", Some("_x1")),
+            ("CREATE DATABASE 1x", None),
+            ("CREATE DATABASE", None),
+            ("CREATE DATABASEx", None),
+            ("CREATE DATABASE \"\"", None),
+            ("SHOW DATABASES", None),
+            ("é", None),
+            ("", None),
+        ] {
+            assert_eq!(database_name(text), name, "{text}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The API through a real socket, over an index and an engine in memory: what clients rely on, and
+//! where Orzo answers otherwise than the reference (whose crashes and accidents nobody relies on).
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod aggregates;
+mod batch;
+mod errors;
+mod http;
+mod measures;
+mod metrics;
+mod policies;
+mod projects;
+mod pushes;
+mod random;
+mod resource_types;
+mod resources;
+mod search;
+mod site;
