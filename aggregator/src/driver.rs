@@ -1,12 +1,12 @@
 //! The thread around a shard: the only place where the shard's wishes meet channels and the store.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender};
 use orzo_base::Consumer;
 use orzo_model::batch::Batch;
-use orzo_model::{MetricId, Timestamp};
+use orzo_model::{MetricId, SECOND, Timestamp};
 use orzo_store::{Backlog, Error};
 
 use crate::command::{Ack, Command, Commit, Name, Outbox, Pending, PostError};
@@ -17,8 +17,8 @@ use crate::shard::Shard;
 
 /// While the store is stalled, how often a waiting commit is tried again.
 const STALL_RETRY: Duration = Duration::from_millis(5);
-/// How long a commit waits for a stalled store before those who wait are told.
-const STALL_MAX: Duration = Duration::from_secs(5);
+/// How long a commit waits for a stalled store before those who wait are told, in nanoseconds.
+const STALL_MAX_NS: u64 = 5 * SECOND;
 /// The longest sleep: bounds how late a clock that was set back is noticed.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
@@ -57,103 +57,161 @@ pub struct Driver {
 
 impl Driver {
     /// Runs until the shard was told to stop, its samples have ended, and all is stored.
-    pub fn run(mut self) {
-        let mut stalled: Option<(Commit, Instant)> = None;
-        let mut forwards = Vec::new();
-        while !self.shard.finished() {
-            let worked = self.take_in();
-            self.shard.tick((self.clock)(), self.lane.ended());
-            stalled = self.commit(stalled);
-            let outbox = self.shard.outbox();
-            self.perform(outbox, &mut forwards);
-            if !worked && !self.shard.finished() {
-                let retry = (stalled.is_some() || !forwards.is_empty()).then_some(STALL_RETRY);
-                self.lane.doorbell().wait(retry.unwrap_or_else(|| self.until_tick()));
+    pub fn run(self) {
+        let mut running = Running::new(self);
+        while !running.finished() {
+            if !running.turn() && !running.finished() {
+                running.rest();
             }
         }
     }
+}
 
-    fn until_tick(&self) -> Duration {
-        let now = (self.clock)();
-        Duration::from_nanos(self.shard.next_tick().ns().saturating_sub(now.ns())).min(SLEEP_MAX)
+/// A driver at work: one turn after the other, so that a node can be run in one thread.
+pub struct Running {
+    driver: Driver,
+    /// What a stalled store left waiting, and since when.
+    stalled: Option<(Commit, Timestamp)>,
+    /// What other shards had no room for yet.
+    forwards: Vec<Pending>,
+    /// Whether the other shards know that nothing more comes from this one.
+    silent: bool,
+}
+
+impl Running {
+    /// Before the first turn.
+    pub fn new(driver: Driver) -> Self {
+        Running { driver, stalled: None, forwards: Vec::new(), silent: false }
     }
 
-    /// A bounded amount of input; says whether there was any.
+    /// Takes a bounded amount of input, stores it, and does what the shard wants done. Says whether there
+    /// was any input.
+    pub fn turn(&mut self) -> bool {
+        let worked = self.take_in();
+        let now = (self.driver.clock)();
+        self.driver.shard.tick(now, self.driver.lane.ended());
+        self.commit(now);
+        let outbox = self.driver.shard.outbox();
+        self.perform(outbox);
+        self.fall_silent();
+        worked
+    }
+
+    /// Whether everything is stored and nothing more will come, from other shards neither.
+    pub fn finished(&self) -> bool {
+        // ORDER: silence first, commands second: what a shard forwards is sent before it falls silent.
+        self.driver.shard.finished()
+            && self.forwards.is_empty()
+            && self.driver.handle.all_silent()
+            && self.driver.commands.is_empty()
+    }
+
+    /// Sleeps until there may be something to do.
+    fn rest(&self) {
+        let retry = (self.stalled.is_some() || !self.forwards.is_empty()).then_some(STALL_RETRY);
+        self.driver.lane.doorbell().wait(retry.unwrap_or_else(|| self.until_tick()));
+    }
+
+    fn until_tick(&self) -> Duration {
+        let now = (self.driver.clock)();
+        let next = self.driver.shard.next_tick();
+        Duration::from_nanos(next.ns().saturating_sub(now.ns())).min(SLEEP_MAX)
+    }
+
     fn take_in(&mut self) -> bool {
+        let Driver { shard, lane, commands, .. } = &mut self.driver;
         let mut worked = false;
-        self.shard.counters.lane_high_water.raise(self.lane.len() as u64);
+        shard.counters.lane_high_water.raise(lane.len() as u64);
         for _ in 0..BATCHES_PER_TURN {
-            let Some(batch) = self.lane.receive() else { break };
-            self.shard.samples(&batch);
-            self.lane.give_back(batch.home(), batch);
+            let Some(batch) = lane.receive() else { break };
+            shard.samples(&batch);
+            lane.give_back(batch.home(), batch);
             worked = true;
         }
-        for command in self.commands.try_iter().take(COMMANDS_PER_TURN) {
-            self.shard.command(command);
+        for command in commands.try_iter().take(COMMANDS_PER_TURN) {
+            shard.command(command);
             worked = true;
         }
         worked
     }
 
-    /// Stores what the shard gathered, or what a stalled store left waiting; returns what still waits.
-    fn commit(&mut self, stalled: Option<(Commit, Instant)>) -> Option<(Commit, Instant)> {
-        let since = stalled.as_ref().map(|(_, since)| *since);
-        let commit = stalled.map(|(commit, _)| commit).or_else(|| self.shard.commit())?;
+    /// Stores what the shard gathered, or what a stalled store left waiting.
+    fn commit(&mut self, now: Timestamp) {
+        let (commit, since) = match self.stalled.take() {
+            // A clock that was set back starts again.
+            Some((commit, since)) => (commit, since.min(now)),
+            None => match self.driver.shard.commit() {
+                Some(commit) => (commit, now),
+                None => return,
+            },
+        };
         match self.store(&commit) {
-            Ok(()) => self.applied(commit),
-            Err(Error::Busy) if since.is_none_or(|since| since.elapsed() < STALL_MAX) => {
-                self.shard.counters.commits_stalled.add(1);
-                return Some((commit, since.unwrap_or_else(Instant::now)));
+            Ok(()) => self.applied(commit, now),
+            Err(Error::Busy) if now.ns() - since.ns() < STALL_MAX_NS => {
+                self.driver.shard.counters.commits_stalled.add(1);
+                self.stalled = Some((commit, since));
             }
-            Err(Error::Busy) => self.shard.reject(commit, &PostError::Busy),
+            Err(Error::Busy) => self.driver.shard.reject(commit, &PostError::Busy),
             Err(error) => {
                 tracing::error!(%error, "a commit could not be stored");
-                self.shard.reject(commit, &PostError::Failed(error.to_string()));
+                self.driver.shard.reject(commit, &PostError::Failed(error.to_string()));
             }
         }
-        None
     }
 
     /// Windows first: once appended, nothing may fail any more.
     fn store(&mut self, commit: &Commit) -> Result<(), Error> {
-        let load = |id: MetricId| Ok(Some((id, self.backlog.window(id)?)));
-        let missing = self.shard.missing(commit).into_iter().filter_map(|id| load(id).transpose());
+        let Driver { shard, backlog, .. } = &mut self.driver;
+        let load = |id: MetricId| Ok(Some((id, backlog.window(id)?)));
+        let missing = shard.missing(commit).into_iter().filter_map(|id| load(id).transpose());
         for (id, window) in missing.collect::<Result<Vec<_>, Error>>()? {
             if let Some(window) = window {
-                self.shard.load(id, &window, commit);
+                shard.load(id, &window, commit);
             }
         }
-        self.backlog.append(&commit.blobs)
+        backlog.append(&commit.blobs)
     }
 
-    fn applied(&mut self, mut commit: Commit) {
-        self.shard.apply(&mut commit, (self.clock)());
+    fn applied(&mut self, mut commit: Commit, now: Timestamp) {
+        self.driver.shard.apply(&mut commit, now);
         if commit.acks.is_empty() {
             return;
         }
-        match self.durability {
+        match self.driver.durability {
             // If the syncer is gone the senders drop, and those who wait see that.
-            Durability::Synced => drop(self.syncer.send(commit.acks)),
+            Durability::Synced => drop(self.driver.syncer.send(commit.acks)),
             Durability::Buffered => commit.acks.into_iter().for_each(|ack| drop(ack.send(Ok(())))),
         }
     }
 
     /// Each of those who are told may be gone: then nobody misses it.
-    fn perform(&mut self, outbox: Outbox, forwards: &mut Vec<Pending>) {
+    fn perform(&mut self, outbox: Outbox) {
         for (reply, columns) in outbox.replies {
             let _ = reply.send(columns);
         }
         if !outbox.names.is_empty() {
-            let _ = self.names.send(outbox.names);
+            let _ = self.driver.names.send(outbox.names);
         }
         for job in outbox.checkpoints {
-            let _ = self.jobs.send(job);
+            let _ = self.driver.jobs.send(job);
         }
-        forwards.extend(outbox.forwards);
+        self.forwards.extend(outbox.forwards);
         // Never waits for another shard, which may wait for this one.
-        forwards.retain(|pending| {
-            let shard = self.handle.owner(self.handle.partitions().of(pending.record.id));
-            self.handle.try_tell(shard, Command::Forward(vec![pending.clone()])).is_err()
+        let Driver { shard, handle, .. } = &mut self.driver;
+        self.forwards.retain(|pending| {
+            let owner = handle.owner(handle.partitions().of(pending.record.id));
+            let told = handle.try_tell(owner, Command::Forward(vec![pending.clone()])).is_ok();
+            if told {
+                shard.handed_over(pending.samples);
+            }
+            !told
         });
+    }
+
+    fn fall_silent(&mut self) {
+        if !self.silent && self.forwards.is_empty() && self.driver.shard.silent() {
+            self.silent = true;
+            self.driver.handle.fall_silent();
+        }
     }
 }

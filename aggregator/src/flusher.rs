@@ -35,7 +35,8 @@ impl Flusher {
     pub fn run(self) {
         for job in &self.jobs {
             let partition = job.partition;
-            let stored = match store(job, &*self.aggregates, &*self.backlog) {
+            let stored = job.store_rows(&*self.aggregates).and_then(|()| job.store_windows(&*self.backlog));
+            let stored = match stored {
                 Ok(()) => true,
                 Err(error) => {
                     tracing::error!(%error, partition = partition.index(), "a checkpoint could not be stored");
@@ -47,21 +48,30 @@ impl Flusher {
     }
 }
 
-/// Stores one job.
-///
-/// # Errors
-/// Whatever the stores say; then nothing was promised, and the same job may be stored again.
-pub(crate) fn store(job: CheckpointJob, aggregates: &dyn Aggregates, backlog: &dyn Backlog) -> Result<()> {
-    let mut metrics: Vec<MetricRuns> =
-        job.series.iter().map(|(id, checkpoint)| runs(*id, checkpoint)).collect();
-    // The store takes sorted keys several times faster than random ones.
-    metrics.sort_unstable_by_key(|metric| metric.id);
-    aggregates.write(&metrics)?;
-    // ORDER: rows before windows, windows and low water in one step.
-    let mut windows: Vec<(MetricId, Vec<u8>)> =
-        job.series.into_iter().map(|(id, checkpoint)| (id, checkpoint.window())).collect();
-    windows.sort_unstable_by_key(|(id, _)| *id);
-    backlog.checkpoint(windows, &[(job.partition, job.low)])
+impl CheckpointJob {
+    /// The first half: rows, and before when rows may go.
+    ///
+    /// # Errors
+    /// Whatever the store says; then nothing was promised, and the same job may be stored again.
+    pub fn store_rows(&self, aggregates: &dyn Aggregates) -> Result<()> {
+        let mut metrics: Vec<MetricRuns> =
+            self.series.iter().map(|(id, checkpoint)| runs(*id, checkpoint)).collect();
+        // The store takes sorted keys several times faster than random ones.
+        metrics.sort_unstable_by_key(|metric| metric.id);
+        aggregates.write(&metrics)
+    }
+
+    /// The second half: windows and low water, in one step.
+    ///
+    /// # Errors
+    /// As of the first half.
+    pub fn store_windows(self, backlog: &dyn Backlog) -> Result<()> {
+        // ORDER: after the rows.
+        let mut windows: Vec<(MetricId, Vec<u8>)> =
+            self.series.into_iter().map(|(id, checkpoint)| (id, checkpoint.window())).collect();
+        windows.sort_unstable_by_key(|(id, _)| *id);
+        backlog.checkpoint(windows, &[(self.partition, self.low)])
+    }
 }
 
 fn runs(id: MetricId, checkpoint: &Checkpoint) -> MetricRuns {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use orzo_base::Doorbell;
@@ -23,6 +24,8 @@ struct End {
 pub struct Handle {
     partitions: Partitions,
     ends: Arc<[End]>,
+    /// Shards that may still forward something.
+    talking: Arc<AtomicUsize>,
 }
 
 impl Handle {
@@ -33,7 +36,8 @@ impl Handle {
             (End { commands, bell, counters: Arc::default() }, inbox)
         };
         let (ends, inboxes): (Vec<_>, _) = bells.into_iter().map(make).unzip();
-        (Handle { partitions, ends: ends.into() }, inboxes)
+        let talking = Arc::new(AtomicUsize::new(ends.len()));
+        (Handle { partitions, ends: ends.into(), talking }, inboxes)
     }
 
     /// How metrics are divided.
@@ -117,6 +121,18 @@ impl Handle {
     /// Nothing more will come: shards store everything and end.
     pub fn stop(&self) {
         self.tell_all(|| Command::Stop);
+    }
+
+    /// A shard will forward nothing more. Once for each.
+    pub(crate) fn fall_silent(&self) {
+        // ORDER: Release, so that whoever reads 0 with Acquire finds all that was forwarded.
+        self.talking.fetch_sub(1, Ordering::Release);
+        self.ends.iter().for_each(|end| end.bell.ring());
+    }
+
+    /// Whether no shard will forward anything more.
+    pub(crate) fn all_silent(&self) -> bool {
+        self.talking.load(Ordering::Acquire) == 0
     }
 
     fn tell_all(&self, command: impl Fn() -> Command) {

@@ -22,7 +22,7 @@ mod syncer;
 
 pub use command::{Command, Commit, Name, Outbox, Pending, Post, PostError, ReadKey, Resolution};
 pub use counters::ShardCounters;
-pub use driver::{Driver, Durability};
+pub use driver::{Driver, Durability, Running};
 pub use flusher::Flusher;
 pub use handle::Handle;
 pub use recover::{Recovered, recover};

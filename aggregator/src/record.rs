@@ -83,12 +83,12 @@ fn decode_record(reader: &mut Reader<'_>) -> Result<Record, Corrupt> {
 mod tests {
     use super::*;
     use orzo_model::Timestamp;
-    use orzo_model::summary::Weighing;
+    use orzo_model::summary::{Wants, Weighing};
 
     #[test]
     fn what_is_written_is_read() {
         let at = Timestamp::from_ns(5).unwrap();
-        let event = Summary::of(at, 2.0, 1.0, Weighing::Event, true);
+        let event = Summary::of(at, 2.0, 1.0, Weighing::Event, Wants::ALL);
         let records = vec![
             Record {
                 id: MetricId::from_bits(1),

@@ -51,13 +51,15 @@ impl Resolver {
                     Err(_) => break,
                 }
             }
-            self.answer(names);
+            let answers = self.ask(&names);
+            self.tell(&names, &answers);
         }
     }
 
-    fn answer(&self, names: Vec<Name>) {
+    /// What the index says of each name.
+    pub fn ask(&self, names: &[Name]) -> Vec<Resolution> {
         let series: Vec<NewSeries> = names.iter().map(|name| self.series(name)).collect();
-        let answers = match self.index.resolve(&self.rules.home, &series, (self.clock)()) {
+        match self.index.resolve(&self.rules.home, &series, (self.clock)()) {
             Ok(answers) => {
                 names.iter().zip(answers).map(|(name, answer)| self.resolution(name, answer)).collect()
             }
@@ -65,10 +67,14 @@ impl Resolver {
                 tracing::error!(%error, "statsd series could not be looked up");
                 vec![Resolution::Refused(DropReason::StoreFailed); names.len()]
             }
-        };
+        }
+    }
+
+    /// Tells the shards that asked.
+    pub fn tell(&self, names: &[Name], answers: &[Resolution]) {
         let partitions = self.handle.partitions();
         for partition in partitions.all() {
-            let here = names.iter().zip(&answers).filter(|(name, _)| partitions.of(name.id) == partition);
+            let here = names.iter().zip(answers).filter(|(name, _)| partitions.of(name.id) == partition);
             let resolved: Vec<_> = here.map(|(name, answer)| (name.id, answer.clone())).collect();
             if !resolved.is_empty() {
                 self.handle.tell(partition, Command::Resolved(resolved));

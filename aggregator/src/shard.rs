@@ -53,6 +53,10 @@ pub struct Shard {
     outbox: Outbox,
     stopping: bool,
     last_words: bool,
+    /// Whether a commit is out that is neither applied nor rejected yet.
+    committing: bool,
+    /// Samples that have left their slots and are neither applied, dropped nor handed over yet.
+    unstored: u64,
     raw_since_checkpoint: usize,
     /// Of the last tick.
     now: Timestamp,
@@ -72,6 +76,8 @@ impl Shard {
             outbox: Outbox::default(),
             stopping: false,
             last_words: false,
+            committing: false,
+            unstored: 0,
             raw_since_checkpoint: 0,
             now: Timestamp::EPOCH,
             config,
@@ -82,6 +88,7 @@ impl Shard {
     /// Takes a batch of statsd samples in.
     pub fn samples(&mut self, batch: &Batch) {
         self.statsd.samples(batch, &self.counters);
+        self.publish_pending();
     }
 
     /// Does what it is told.
@@ -103,7 +110,10 @@ impl Shard {
             Command::Resolved(answers) => {
                 answers.into_iter().for_each(|(hash, answer)| self.resolved(hash, answer));
             }
-            Command::Forward(records) => self.pending.extend(records),
+            Command::Forward(records) => {
+                self.unstored += samples_of(&records);
+                self.pending.extend(records);
+            }
             Command::Forget(ids) => self.forget(&ids),
             Command::PolicyChanged(policy) => {
                 self.statsd.policy_changed(&policy);
@@ -141,13 +151,10 @@ impl Shard {
 
     fn forget(&mut self, ids: &[MetricId]) {
         ids.iter().for_each(|id| self.series.forget(*id));
-        let counters = &self.counters;
-        self.pending.retain(|pending| {
-            let gone = ids.contains(&pending.record.id);
-            counters.drop_samples(DropReason::MetricDeleted, if gone { pending.samples } else { 0 });
-            !gone
-        });
-        self.statsd.forget(ids, counters);
+        let gone: Vec<Pending> =
+            self.pending.extract_if(.., |pending| ids.contains(&pending.record.id)).collect();
+        self.lose(DropReason::MetricDeleted, samples_of(&gone));
+        self.statsd.forget(ids, &self.counters);
     }
 
     /// Lets time pass: slots that are due hand over what they have, series that have waited long enough
@@ -173,6 +180,7 @@ impl Shard {
         let (partitions, owned) = (self.config.partitions, &self.config.owned);
         let mut collected = Vec::new();
         self.statsd.collect(now, flush, &mut collected);
+        self.unstored += samples_of(&collected);
         for pending in collected {
             if owned.contains(&partitions.of(pending.record.id)) {
                 self.pending.push(pending);
@@ -203,6 +211,7 @@ impl Shard {
         for pending in self.pending.drain(..) {
             by_partition[self.config.partitions.of(pending.record.id).index()].push(pending);
         }
+        self.committing = true;
         let mut commit = Commit { acks: std::mem::take(&mut self.acks), ..Commit::default() };
         for partition in self.config.partitions.all() {
             let records = std::mem::take(&mut by_partition[partition.index()]);
@@ -238,6 +247,7 @@ impl Shard {
 
     /// The commit is in the backlog: puts it in the series. The caller then tells those who wait.
     pub fn apply(&mut self, commit: &mut Commit, now: Timestamp) {
+        self.committing = false;
         self.counters.commits.add(1);
         for (partition, seq, records) in std::mem::take(&mut commit.records) {
             self.next_seq[partition.index()] = seq + 1;
@@ -266,16 +276,32 @@ impl Shard {
                 counters.measures_accepted.add((measures - refused) as u64);
                 counters.measures_refused.add(refused as u64);
             }
-            (samples, 0) => counters.samples_applied.add(samples),
-            (samples, _) => counters.drop_samples(DropReason::TooOld, samples),
+            (samples, 0) => {
+                counters.samples_applied.add(samples);
+                self.unstored -= samples;
+            }
+            (samples, _) => self.lose(DropReason::TooOld, samples),
         }
+    }
+
+    fn lose(&mut self, reason: DropReason, samples: u64) {
+        self.counters.drop_samples(reason, samples);
+        self.unstored -= samples;
+    }
+
+    /// Another shard has taken what was in the outbox for it.
+    pub fn handed_over(&mut self, samples: u64) {
+        self.unstored -= samples;
+        self.publish_pending();
     }
 
     /// The commit could not be stored: nothing of it is. Says why to those who wait; samples are lost.
     pub fn reject(&mut self, commit: Commit, why: &PostError) {
-        for pending in commit.records.into_iter().flat_map(|(.., records)| records) {
-            self.counters.drop_samples(DropReason::StoreFailed, pending.samples);
+        self.committing = false;
+        for (.., records) in commit.records {
+            self.lose(DropReason::StoreFailed, samples_of(&records));
         }
+        self.publish_pending();
         for ack in commit.acks {
             // A client that has gone does not want to know.
             let _ = ack.send(Err(why.clone()));
@@ -290,10 +316,16 @@ impl Shard {
     /// Whether everything is stored and nothing more will come.
     pub fn finished(&self) -> bool {
         self.last_words
+            && !self.committing
             && self.pending.is_empty()
             && self.series.dirty_len() == 0
             && !self.series.in_flight()
             && self.statsd.nothing_waits()
+    }
+
+    /// Whether nothing more will be in the outbox for other shards.
+    pub fn silent(&self) -> bool {
+        self.last_words && self.statsd.nothing_waits() && self.outbox.forwards.is_empty()
     }
 
     /// When [`Shard::tick`] has something to do next.
@@ -310,11 +342,19 @@ impl Shard {
     pub(crate) fn publish(&self) {
         let counters = &self.counters;
         counters.slots.set(self.statsd.len() as u64);
-        counters.samples_pending.set(self.statsd.waiting());
         counters.series.set(self.series.len() as u64);
         counters.series_dirty.set(self.series.dirty_len() as u64);
         counters.oldest_dirty_ns.set(self.series.oldest_dirty().map_or(0, Timestamp::ns));
+        self.publish_pending();
     }
+
+    fn publish_pending(&self) {
+        self.counters.samples_pending.set(self.statsd.waiting() + self.unstored);
+    }
+}
+
+fn samples_of(pending: &[Pending]) -> u64 {
+    pending.iter().map(|pending| pending.samples).sum()
 }
 
 /// Puts a record in its series; says how many of its measures or events were too old.

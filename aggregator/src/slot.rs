@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use orzo_model::drop_reason::DropReason;
 use orzo_model::sample::{Flags, Kind, Sample};
-use orzo_model::summary::{Summary, Weighing};
+use orzo_model::summary::{Summary, Wants, Weighing};
 use orzo_model::{ArchivePolicy, Measure, MetricId, SECOND, Timestamp};
 
 use crate::id_map::HashedSet;
@@ -137,7 +137,7 @@ impl Slot {
             self.apply_timed(sample, seconds, arrived, rules)?;
         } else {
             match &mut self.value {
-                Value::Events(events) => events.add(sample, arrived, spread_of(&self.destination, self.kind)),
+                Value::Events(events) => events.add(sample, arrived, &self.destination),
                 Value::Gauge(gauge) => gauge.set(sample, arrived, rules),
                 Value::Set(members) if members.len() < SET_MEMBERS => {
                     members.insert(sample.value);
@@ -217,17 +217,17 @@ fn point(at: Timestamp, value: f64, samples: u64) -> Part {
     Part { payload: Payload::Measures(vec![Measure { at, value }]), samples }
 }
 
-/// Whether values must be kept one by one: as the policy says, or for timers while it is not known.
-fn spread_of(destination: &Destination, kind: Kind) -> bool {
+/// What the policy asks for; everything while it is not known.
+fn wants(destination: &Destination) -> Wants {
     match destination {
-        Destination::Known(_, policy) => policy.methods.needs_values(),
-        _ => kind != Kind::Counter,
+        Destination::Known(_, policy) => Wants::of(&policy.methods),
+        _ => Wants::ALL,
     }
 }
 
 impl Events {
     #[inline]
-    fn add(&mut self, sample: &Sample, arrived: Timestamp, spread: bool) {
+    fn add(&mut self, sample: &Sample, arrived: Timestamp, destination: &Destination) {
         let weighing = if sample.kind == Kind::Counter { Weighing::Value } else { Weighing::Event };
         let (value, weight) = (sample.number(), sample.weight());
         match &mut self.open {
@@ -236,8 +236,8 @@ impl Events {
                 *samples += 1;
             }
             open => {
-                let fresh = (Summary::of(arrived, value, weight, weighing, spread), 1);
-                self.closed.extend(open.replace(fresh));
+                let fresh = Summary::of(arrived, value, weight, weighing, wants(destination));
+                self.closed.extend(open.replace((fresh, 1)));
             }
         }
     }

@@ -86,7 +86,6 @@ impl Statsd {
         }
         self.waiting += applied;
         counters.samples_received.add(batch.len() as u64);
-        counters.samples_pending.set(self.waiting);
     }
 
     /// Makes a slot for a series not seen before, if there is room.

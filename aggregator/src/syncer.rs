@@ -40,7 +40,8 @@ impl Syncer {
         self.sync(Vec::new());
     }
 
-    fn sync(&self, acks: Vec<Ack>) {
+    /// Syncs, and tells those who waited for it.
+    pub fn sync(&self, acks: Vec<Ack>) {
         let outcome = self.backlog.sync().map_err(|error| {
             tracing::error!(%error, "the log could not be synced");
             PostError::Failed(error.to_string())

@@ -175,8 +175,8 @@ impl MethodSet {
     }
 
     /// Whether any is a rate.
-    pub fn has_rate(&self) -> bool {
-        self.iter().any(Method::is_rate)
+    pub const fn has_rate(&self) -> bool {
+        self.meets(&RATES)
     }
 
     /// Those of them that are rates (`true`) or are not.
@@ -185,9 +185,32 @@ impl MethodSet {
     }
 
     /// Whether any needs the values themselves: the median or a percentile.
-    pub fn needs_values(&self) -> bool {
-        self.iter().any(|m| matches!(m.formula(), Formula::Median | Formula::Percentile(_)))
+    pub const fn needs_values(&self) -> bool {
+        self.meets(&ORDERED)
     }
+
+    const fn meets(&self, other: &MethodSet) -> bool {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        (a & e) | (b & f) | (c & g) | (d & h) != 0
+    }
+}
+
+/// Asked on the way of every sample, so kept as masks.
+const RATES: MethodSet = select(true, false);
+const ORDERED: MethodSet = select(false, true);
+
+const fn select(rates: bool, ordered: bool) -> MethodSet {
+    let mut set = MethodSet::EMPTY;
+    let mut index = 0;
+    while index < Method::COUNT as u8 {
+        let method = Method(index);
+        let is_ordered = matches!(method.formula(), Formula::Median | Formula::Percentile(_));
+        if (rates && method.is_rate()) || (ordered && is_ordered) {
+            set.0[index as usize / 64] |= 1 << (index % 64);
+        }
+        index += 1;
+    }
+    set
 }
 
 impl FromIterator<Method> for MethodSet {

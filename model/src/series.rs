@@ -15,7 +15,7 @@ use crate::open_buckets::OpenBuckets;
 use crate::policy::ArchivePolicy;
 use crate::rollup::rollup;
 use crate::run::Run;
-use crate::summary::Summary;
+use crate::summary::{Summary, Wants, Weighing};
 use crate::time::{Granularity, Measure, SECOND, Timestamp};
 use crate::window::{Accepted, Window};
 
@@ -124,12 +124,10 @@ impl Series {
         accepted
     }
 
-    fn insert_as_events(&mut self, batch: &mut Vec<Measure>) -> Accepted {
+    fn insert_as_events(&mut self, batch: &mut [Measure]) -> Accepted {
         batch.sort_by_key(|measure| measure.at);
-        let spread = self.policy.methods.needs_values();
-        let event = |measure: &Measure| {
-            Summary::of(measure.at, measure.value, 1.0, crate::summary::Weighing::Event, spread)
-        };
+        let wants = Wants::of(&self.policy.methods);
+        let event = |measure: &Measure| Summary::of(measure.at, measure.value, 1.0, Weighing::Event, wants);
         let events: Vec<Summary> = batch.iter().map(event).collect();
         let refused = self.add(self.seq, &events);
         Accepted { refused, earliest: self.dirty_from.filter(|_| refused < events.len()) }

@@ -4,7 +4,7 @@
 //! two share an arrival time. Formulas: contract, `ingest.md` 4.
 
 use crate::codec::{Corrupt, Reader, put_f64, put_varint};
-use crate::method::Formula;
+use crate::method::{Formula, Method, MethodSet};
 use crate::rollup::nan_max;
 use crate::sketch::Sketch;
 use crate::time::Timestamp;
@@ -26,17 +26,42 @@ pub enum Spread {
 /// The summary of at least one event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
+    /// Events by weight.
     count: f64,
     sum: f64,
-    /// Weighted mean and sum of squared deviations from it (West, 1979), for `std`.
-    mean: f64,
-    squares: f64,
-    weight: f64,
+    /// If a policy asks for `std`.
+    deviation: Option<Deviation>,
     min: f64,
     max: f64,
     first: (Timestamp, f64),
     last: (Timestamp, f64),
     spread: Spread,
+}
+
+/// Weighted mean of the values and sum of their squared distances from it (West, 1979).
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Deviation {
+    mean: f64,
+    squares: f64,
+}
+
+/// What a summary keeps beyond the cheap: some policies never ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wants {
+    /// For `std`.
+    pub deviation: bool,
+    /// For the median and percentiles.
+    pub values: bool,
+}
+
+impl Wants {
+    /// Everything: whoever asks is not known yet.
+    pub const ALL: Wants = Wants { deviation: true, values: true };
+
+    /// What a set of methods asks for.
+    pub fn of(methods: &MethodSet) -> Self {
+        Wants { deviation: methods.contains(Method::STD), values: methods.needs_values() }
+    }
 }
 
 /// How the weight 1 / sample rate counts.
@@ -49,21 +74,19 @@ pub enum Weighing {
 }
 
 impl Summary {
-    /// The summary of one event. `spread`: whether values will be asked for.
+    /// The summary of one event.
     #[inline]
-    pub fn of(at: Timestamp, value: f64, weight: f64, weighing: Weighing, spread: bool) -> Self {
+    pub fn of(at: Timestamp, value: f64, weight: f64, weighing: Weighing, wants: Wants) -> Self {
         let count = if weighing == Weighing::Event { weight } else { 1.0 };
         Summary {
             count,
             sum: value * weight,
-            mean: value,
-            squares: 0.0,
-            weight: count,
+            deviation: wants.deviation.then_some(Deviation { mean: value, squares: 0.0 }),
             min: value,
             max: value,
             first: (at, value),
             last: (at, value),
-            spread: if spread { Spread::Exact(vec![(value, count)]) } else { Spread::None },
+            spread: if wants.values { Spread::Exact(vec![(value, count)]) } else { Spread::None },
         }
     }
 
@@ -73,10 +96,11 @@ impl Summary {
         let count = if weighing == Weighing::Event { weight } else { 1.0 };
         self.count += count;
         self.sum += value * weight;
-        self.weight += count;
-        let delta = value - self.mean;
-        self.mean += delta * (count / self.weight);
-        self.squares += count * delta * (value - self.mean);
+        if let Some(Deviation { mean, squares }) = &mut self.deviation {
+            let delta = value - *mean;
+            *mean += delta * (count / self.count);
+            *squares += count * delta * (value - *mean);
+        }
         self.min = self.min.min(value);
         self.max = nan_max(self.max, value);
         self.last = (at, value);
@@ -85,11 +109,14 @@ impl Summary {
 
     /// Adds all of another. Of equal times the other one counts as the later.
     pub fn merge(&mut self, other: &Summary) {
-        let total = self.weight + other.weight;
-        let delta = other.mean - self.mean;
-        self.squares += other.squares + delta * delta * (self.weight * other.weight / total);
-        self.mean += delta * (other.weight / total);
-        self.weight = total;
+        self.deviation = self.deviation.zip(other.deviation).map(|(mine, theirs)| {
+            let total = self.count + other.count;
+            let delta = theirs.mean - mine.mean;
+            Deviation {
+                mean: mine.mean + delta * (other.count / total),
+                squares: mine.squares + theirs.squares + delta * delta * (self.count * other.count / total),
+            }
+        });
         self.count += other.count;
         self.sum += other.sum;
         self.min = self.min.min(other.min);
@@ -128,8 +155,10 @@ impl Summary {
             Formula::Max => self.max,
             Formula::First => self.first.1,
             Formula::Last => self.last.1,
-            Formula::Std if self.weight > 1.0 => (self.squares.max(0.0) / (self.weight - 1.0)).sqrt(),
-            Formula::Std => return None,
+            Formula::Std => {
+                let squares = self.deviation.filter(|_| self.count > 1.0)?.squares;
+                (squares / (self.count - 1.0)).sqrt()
+            }
             Formula::Median => return self.spread.percentile(50.0),
             Formula::Percentile(percent) => return self.spread.percentile(f64::from(percent)),
         })
@@ -139,8 +168,10 @@ impl Summary {
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_varint(out, self.first.0.ns());
         put_varint(out, self.last.0.ns().saturating_sub(self.first.0.ns()));
-        let numbers = [self.count, self.sum, self.mean, self.squares, self.weight, self.min, self.max];
-        numbers.iter().chain([&self.first.1, &self.last.1]).for_each(|number| put_f64(out, *number));
+        let Deviation { mean, squares } = self.deviation.unwrap_or(Deviation { mean: 0.0, squares: 0.0 });
+        out.push(u8::from(self.deviation.is_some()));
+        let numbers = [self.count, self.sum, mean, squares, self.min, self.max, self.first.1, self.last.1];
+        numbers.iter().for_each(|number| put_f64(out, *number));
         self.spread.encode(out);
     }
 
@@ -152,12 +183,13 @@ impl Summary {
         let first_ns = reader.varint()?;
         let last_ns = first_ns.checked_add(reader.varint()?).ok_or(Corrupt)?;
         let at = |ns| Timestamp::from_ns(ns).ok_or(Corrupt);
+        let kept = reader.byte()? != 0;
+        let (count, sum) = (reader.f64()?, reader.f64()?);
+        let deviation = Deviation { mean: reader.f64()?, squares: reader.f64()? };
         Ok(Summary {
-            count: reader.f64()?,
-            sum: reader.f64()?,
-            mean: reader.f64()?,
-            squares: reader.f64()?,
-            weight: reader.f64()?,
+            count,
+            sum,
+            deviation: kept.then_some(deviation),
             min: reader.f64()?,
             max: reader.f64()?,
             first: (at(first_ns)?, reader.f64()?),
@@ -274,7 +306,6 @@ fn exact_percentile(values: &[(f64, f64)], percent: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::method::Method;
     use crate::rollup;
     use proptest::prelude::*;
 
@@ -283,7 +314,7 @@ mod tests {
     }
 
     fn summary(values: &[f64], from: usize) -> Summary {
-        let mut all = Summary::of(at(from), values[0], 1.0, Weighing::Event, true);
+        let mut all = Summary::of(at(from), values[0], 1.0, Weighing::Event, Wants::ALL);
         for (index, value) in values.iter().enumerate().skip(1) {
             all.add(at(from + index), *value, 1.0, Weighing::Event);
         }
@@ -319,13 +350,14 @@ mod tests {
 
     #[test]
     fn weights_follow_the_contract() {
-        let mut timer = Summary::of(at(0), 10.0, 10.0, Weighing::Event, true);
+        let mut timer = Summary::of(at(0), 10.0, 10.0, Weighing::Event, Wants::ALL);
         timer.add(at(1), 20.0, 1.0, Weighing::Event);
         assert_eq!(timer.evaluate(Formula::Count), Some(11.0));
         assert_eq!(timer.evaluate(Formula::Sum), Some(120.0));
         assert_eq!(timer.evaluate(Formula::Median), Some(10.0));
         assert_eq!(timer.evaluate(Formula::Max), Some(20.0));
-        let mut counter = Summary::of(at(0), 3.0, 10.0, Weighing::Value, false);
+        let mut counter =
+            Summary::of(at(0), 3.0, 10.0, Weighing::Value, Wants { deviation: true, values: false });
         counter.add(at(1), 1.0, 1.0, Weighing::Value);
         assert_eq!(counter.evaluate(Formula::Count), Some(2.0));
         assert_eq!(counter.evaluate(Formula::Sum), Some(31.0));

@@ -3,6 +3,7 @@
 use memchr::{memchr, memchr2};
 use orzo_model::DropReason::{self, BadRate, BadTimestamp, BadType, NoType};
 use orzo_model::Kind;
+use orzo_model::sample::RATE_ONE;
 
 use super::number;
 use super::tags::Tags;
@@ -18,6 +19,8 @@ pub(super) struct Group<'a> {
     pub(super) signs: bool,
     /// In (0, 1].
     pub(super) rate: f64,
+    /// The same in billionths.
+    pub(super) rate_billionths: u32,
     /// The time that came with it.
     pub(super) seconds: Option<u32>,
     /// Whether there was a field that only DogStatsD clients write.
@@ -39,7 +42,15 @@ impl<'a> Group<'a> {
         let (wire_type, mut next) = split_at_colon_too(&text[bar + 1..]);
         let (kind, signs) = kind(trim(wire_type)).ok_or(BadType)?;
         let values = &text[..bar];
-        let mut group = Group { values, kind, signs, rate: 1.0, seconds: None, dogstatsd: false };
+        let mut group = Group {
+            values,
+            kind,
+            signs,
+            rate: 1.0,
+            rate_billionths: RATE_ONE,
+            seconds: None,
+            dogstatsd: false,
+        };
         loop {
             next = match next {
                 Next::Nothing => return Ok((group, None)),
@@ -55,6 +66,7 @@ impl<'a> Group<'a> {
         if let Some(text) = text.strip_prefix(b"@") {
             let (rate, next) = split_at_colon_too(text);
             self.rate = sample_rate(trim(rate)).ok_or(BadRate)?;
+            self.rate_billionths = (self.rate * f64::from(RATE_ONE)).round() as u32;
             return Ok(next);
         }
         let (field, next) = split(text);

@@ -1,7 +1,6 @@
 //! Metric lines: the grammar's heart. A line is collected whole, then handed on, or not at all.
 
 use orzo_model::DropReason::{self, BadRate, BadValue, NegativeTimer};
-use orzo_model::sample::RATE_ONE;
 use orzo_model::{Flags, Kind, Profile, Sample, SeriesIds};
 
 use super::group::Group;
@@ -81,7 +80,7 @@ impl MetricLines {
             (Kind::Counter, Some(seconds)) => (Kind::CounterAt, Flags::HAS_TIME, seconds),
             (Kind::Gauge, Some(seconds)) => (Kind::Gauge, Flags::HAS_TIME, seconds),
             (kind @ (Kind::Gauge | Kind::Set), _) => (kind, Flags::NONE, 0),
-            (kind, _) => (kind, Flags::NONE, (group.rate * f64::from(RATE_ONE)).round() as u32),
+            (kind, _) => (kind, Flags::NONE, group.rate_billionths),
         };
         let flags = time.with(Flags::GNOCCHI.when(!is_native));
         let sample = |id, flags, name_len: usize| Sample {

@@ -113,6 +113,15 @@ impl Like {
         matches(&self.tokens, text)
     }
 
+    /// The longest literal text between its wildcards.
+    pub fn longest_literal(&self) -> String {
+        let runs = self.tokens.split(|token| !matches!(token, Token::Char(_)));
+        let text = |run: &[Token]| -> String {
+            run.iter().filter_map(|token| if let Token::Char(c) = token { Some(*c) } else { None }).collect()
+        };
+        runs.map(text).max_by_key(String::len).unwrap_or_default()
+    }
+
     /// The literal text after its last wildcard.
     pub fn literal_end(&self) -> String {
         let literal = |token: &Token| if let Token::Char(c) = token { Some(*c) } else { None };
@@ -224,6 +233,8 @@ mod tests {
         assert!(Like::ends_with(":_").matches("x:_") && !Like::ends_with(":_").matches("x:y"));
         assert_eq!(Like::ends_with(":p_").literal_end(), ":p_");
         assert_eq!(Like::new("a%").literal_end(), "");
+        assert_eq!(Like::new(r"ab%c\_d_e").longest_literal(), "c_d");
+        assert_eq!(Like::new("").longest_literal(), "");
     }
 
     #[test]

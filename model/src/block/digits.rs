@@ -1,0 +1,60 @@
+//! Integers with few significant digits as positions among all such integers.
+//!
+//! With 3 digits: 0 … 999, then 1000, 1010, 1020 … 9990, then 10000, 10100 … Measurements rounded to
+//! significant digits lie close together then, whatever their size.
+
+/// Most significant digits counted this way.
+pub(super) const DIGITS_MAX: u32 = 6;
+
+/// How many digits are significant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Digits {
+    /// `10^digits`.
+    limit: u64,
+    /// Positions between a power of ten and the next: `9 × 10^(digits - 1)`.
+    decade: u64,
+}
+
+impl Digits {
+    /// `None` unless 1 to [`DIGITS_MAX`].
+    pub(super) fn new(digits: u32) -> Option<Self> {
+        let power = 10u64.pow(digits.clamp(1, DIGITS_MAX) - 1);
+        (1..=DIGITS_MAX).contains(&digits).then_some(Digits { limit: 10 * power, decade: 9 * power })
+    }
+
+    /// Position of a number, or of the next one towards zero that has one.
+    #[inline]
+    pub(super) fn position(self, number: i64) -> i64 {
+        let mut rest = number.unsigned_abs();
+        let mut position = 0;
+        while rest >= self.limit {
+            rest /= 10;
+            position += self.decade;
+        }
+        let position = (position + rest) as i64;
+        if number < 0 { -position } else { position }
+    }
+
+    /// The number at a position; meaningless past `i64`.
+    #[inline]
+    pub(super) fn number(self, position: i64) -> i64 {
+        let magnitude = position.unsigned_abs();
+        if magnitude < self.limit {
+            return position;
+        }
+        let behind = magnitude - self.limit;
+        let decades = (behind / self.decade).min(u64::from(u8::MAX)) as u32;
+        let leading = self.limit / 10 + behind % self.decade;
+        let number = leading.wrapping_mul(10u64.wrapping_pow(decades + 1)) as i64;
+        if position < 0 { number.wrapping_neg() } else { number }
+    }
+
+    /// Significant digits of a number: 1200 has two.
+    pub(super) fn of(number: i64) -> u32 {
+        let mut rest = number.unsigned_abs();
+        while rest >= 10 && rest % 10 == 0 {
+            rest /= 10;
+        }
+        rest.checked_ilog10().unwrap_or(0) + 1
+    }
+}

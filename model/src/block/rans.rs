@@ -1,0 +1,106 @@
+//! An entropy coder for tokens: rANS with fixed frequencies, several states in turn.
+//!
+//! Jarek Duda, "Asymmetric numeral systems" (arXiv 1311.2540); the layout with 32-bit states and 16-bit
+//! words follows Fabian Giesen, "Interleaved entropy coders" (arXiv 1402.3392).
+
+use super::frequency::Frequencies;
+use crate::codec::{Corrupt, Reader};
+
+/// States that take turns, so that the processor can work on several tokens at once.
+pub(super) const LANES: usize = 2;
+/// A state never falls below it.
+const LOW: u32 = 1 << 16;
+
+/// Appends the states and words of these tokens; each must have a frequency above 0.
+pub(super) fn encode(out: &mut Vec<u8>, tokens: &[u16], frequencies: &Frequencies) {
+    let scale = frequencies.scale;
+    let starts = starts(frequencies);
+    let mut states = [LOW; LANES];
+    let mut words = Vec::with_capacity(tokens.len() / 2);
+    for (index, token) in tokens.iter().enumerate().rev() {
+        let frequency = u32::from(frequencies.of_token[*token as usize]);
+        let state = &mut states[index % LANES];
+        if u64::from(*state) >= u64::from(frequency) << (32 - scale) {
+            words.push(*state as u16);
+            *state >>= 16;
+        }
+        *state = ((*state / frequency) << scale) + *state % frequency + starts[*token as usize];
+    }
+    states.iter().for_each(|state| out.extend_from_slice(&state.to_le_bytes()));
+    words.iter().rev().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+}
+
+fn starts(frequencies: &Frequencies) -> Vec<u32> {
+    let running = frequencies.of_token.iter().scan(0, |sum, frequency| {
+        let start = *sum;
+        *sum += u32::from(*frequency);
+        Some(start)
+    });
+    running.collect()
+}
+
+/// What a state says in its low bits: the token, its frequency less one, and how far behind the
+/// token's first slot this one is.
+struct Slot(u32);
+
+impl Slot {
+    fn new(token: usize, frequency: u32, behind: u32) -> Self {
+        Slot(token as u32 | ((frequency - 1) << 10) | (behind << 21))
+    }
+
+    #[inline]
+    fn token(&self) -> u16 {
+        (self.0 & 0x3ff) as u16
+    }
+
+    /// The state before this token was put on it.
+    #[inline]
+    fn before(&self, high: u32) -> u32 {
+        (((self.0 >> 10) & 0x7ff) + 1) * high + (self.0 >> 21)
+    }
+}
+
+fn slots(frequencies: &Frequencies) -> Vec<Slot> {
+    let mut slots = Vec::with_capacity(1 << frequencies.scale);
+    for (token, frequency) in frequencies.of_token.iter().enumerate() {
+        let frequency = u32::from(*frequency);
+        slots.extend((0..frequency).map(|behind| Slot::new(token, frequency, behind)));
+    }
+    slots
+}
+
+/// Reads `count` tokens, which must take up all of `bytes`.
+///
+/// # Errors
+/// [`Corrupt`] if words are missing or left over.
+pub(super) fn decode(
+    bytes: &[u8],
+    count: usize,
+    frequencies: &Frequencies,
+) -> Result<Vec<u16>, Corrupt> {
+    let mut reader = Reader::new(bytes);
+    let slots = slots(frequencies);
+    let mask = (1usize << frequencies.scale) - 1;
+    // Not a check but a hint: the mask then proves that no look-up is out of bounds.
+    let slots = slots.get(..=mask).ok_or(Corrupt)?;
+    let mut states = [0; LANES];
+    for state in &mut states {
+        *state = u32::from_le_bytes(reader.array()?);
+    }
+    // The states are read: the subtraction cannot fail.
+    let words = reader.take(bytes.len() - 4 * LANES)?.as_chunks::<2>().0;
+    let mut next = 0;
+    let mut tokens = vec![0u16; count];
+    for turn in tokens.chunks_mut(LANES) {
+        for (token, state) in turn.iter_mut().zip(&mut states) {
+            let slot = &slots[*state as usize & mask];
+            *token = slot.token();
+            let before = slot.before(*state >> frequencies.scale);
+            let word = words.get(next).map_or(0, |bytes| u16::from_le_bytes(*bytes));
+            let short = before < LOW;
+            *state = if short { (before << 16) | u32::from(word) } else { before };
+            next += usize::from(short);
+        }
+    }
+    if next == words.len() && states == [LOW; LANES] { Ok(tokens) } else { Err(Corrupt) }
+}

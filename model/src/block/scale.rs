@@ -1,0 +1,61 @@
+//! Doubles as integers times a unit: decimals, multiples, binary fractions.
+
+/// `10^0` to `10^22`: the powers of ten that a double holds exactly.
+const TENS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
+];
+
+/// A unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// `multiple / 10^places`.
+    Decimal { places: u8, multiple: u64 },
+    /// `2^exponent`, of a normal double.
+    Binary { exponent: i16 },
+}
+
+/// The unit as two factors: `value = number × numerator / denominator`, each step rounded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    numerator: f64,
+    denominator: f64,
+}
+
+impl Unit {
+    /// `None` past 10^22 or the exponents of normal doubles.
+    pub(super) fn scale(self) -> Option<Scale> {
+        match self {
+            Unit::Decimal { places, multiple } => {
+                let denominator = *TENS.get(usize::from(places))?;
+                Some(Scale { numerator: multiple as f64, denominator })
+            }
+            Unit::Binary { exponent } => {
+                let power = |exponent: i16| f64::from_bits(((1023 + i64::from(exponent)) as u64) << 52);
+                let known = (-1022..=1022).contains(&exponent);
+                known.then(|| Scale { numerator: power(exponent.max(0)), denominator: power(-exponent.min(0)) })
+            }
+        }
+    }
+}
+
+impl Scale {
+    #[inline]
+    pub(super) fn value(self, number: i64) -> f64 {
+        number as f64 * self.numerator / self.denominator
+    }
+
+    /// The nearest number; saturating, 0 for NaN.
+    #[inline]
+    pub(super) fn number(self, value: f64) -> i64 {
+        nearest(value * self.denominator / self.numerator)
+    }
+}
+
+/// Halves go away from zero. (`f64::round` is a call into the C library on plain x86-64.)
+#[inline]
+pub(super) fn nearest(value: f64) -> i64 {
+    // From 2^52 on there are no fractions, and adding a half could itself round up.
+    let half = if value.abs() < 4_503_599_627_370_496.0 { 0.5f64.copysign(value) } else { 0.0 };
+    (value + half) as i64
+}
