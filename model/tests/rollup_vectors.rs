@@ -1,6 +1,8 @@
 //! The reference's own answers: every roll-up vector, fed batch by batch, with checkpoints after each
 //! batch, after all of them, and never.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
 pub mod aggregates;
 pub mod backlog;
 #[cfg(any(test, feature = "testing"))]
+#[expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 pub mod conformance;
 pub mod error;
 pub mod identity;

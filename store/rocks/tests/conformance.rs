@@ -1,12 +1,16 @@
 //! RocksDB passes what every engine must pass, keeps it over a restart, and lets expired rows go.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use orzo_model::run::Run;
 use orzo_model::{Granularity, Method, MetricId, Partitions, SECOND, Timestamp};
+use orzo_store::index::KvIndex;
+use orzo_store::index::conformance::index_conformance;
 use orzo_store::{
-    Aggregates, Batch, Direction, Family, Kv, KvAggregates, MetricRuns, WhenStalled, conformance,
+    Aggregates, Batch, Direction, Family, Index, Kv, KvAggregates, MetricRuns, WhenStalled, conformance,
 };
 use orzo_store_rocks::{RocksKv, Tuning};
 use tempfile::TempDir;
@@ -25,6 +29,14 @@ fn conforms() {
         kv
     });
     directories.get_mut().clear();
+}
+
+#[test]
+fn holds_an_index() {
+    index_conformance(|| {
+        let directory = TempDir::new().unwrap();
+        Box::new(move || -> Arc<dyn Index> { Arc::new(KvIndex::open(open(&directory)).unwrap()) })
+    });
 }
 
 #[test]

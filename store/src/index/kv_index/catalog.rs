@@ -8,12 +8,10 @@ use orzo_model::ArchivePolicy;
 use orzo_model::filter::{Cell, Glob};
 use orzo_model::resource_type::{Attribute, GENERIC, ResourceType, Value};
 
-use super::documents::{
-    AttributeDocument, PolicyDocument, ResourceView, RuleDocument, StoredValue, TypeDocument, decode,
-    value_of,
-};
+use super::documents::{AttributeDocument, PolicyDocument, ResourceView, RuleDocument, TypeDocument, decode};
 use super::keys;
 use super::scan::{NEXT, scan_prefix};
+use super::values::{StoredValue, value_of};
 use crate::error::{Error as StoreError, Result as StoreResult};
 use crate::index::{Error, Kind, Result, Rule};
 use crate::kv::{Family, Kv};

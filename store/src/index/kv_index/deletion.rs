@@ -130,31 +130,31 @@ impl Transaction<'_> {
         let mut deleted = Vec::with_capacity(found.len());
         for (name_key, metric) in found {
             self.delete(Family::IndexBy, name_key);
-            if self.bury(metric)?.is_some() {
+            if let Some(bytes) = self.get(Family::Index, &keys::metric(metric))? {
+                self.bury(metric, bytes);
                 deleted.push(metric);
             }
         }
-        self.writer.metrics_of.remove(&id);
+        self.set_count(id, None);
         Ok(deleted)
     }
 
     fn delete_metric(&mut self, id: MetricId) -> StoreResult<bool> {
-        let Some(bytes) = self.bury(id)? else { return Ok(false) };
+        let Some(bytes) = self.get(Family::Index, &keys::metric(id))? else { return Ok(false) };
         let document: MetricDocument = decode(&bytes, "metric")?;
+        self.bury(id, bytes);
         if let (Some(resource), Some(name)) = (document.resource, &document.name) {
             self.delete(Family::IndexBy, keys::metric_named(resource.into(), name));
-            self.writer.metrics_of.remove(&resource.into());
+            self.set_count(resource.into(), None);
         }
         Ok(true)
     }
 
     /// Moves the document of an active metric to the deleted ones.
-    fn bury(&mut self, id: MetricId) -> StoreResult<Option<Vec<u8>>> {
-        let Some(bytes) = self.get(Family::Index, &keys::metric(id))? else { return Ok(None) };
+    fn bury(&mut self, id: MetricId, document: Vec<u8>) {
         self.delete(Family::Index, keys::metric(id));
-        self.put(Family::Index, keys::deleted_metric(id), bytes.clone());
+        self.put(Family::Index, keys::deleted_metric(id), document);
         self.counters.metrics = self.counters.metrics.saturating_sub(1);
-        Ok(Some(bytes))
     }
 
     fn expunge_metric(&mut self, id: MetricId) -> StoreResult<()> {

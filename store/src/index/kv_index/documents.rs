@@ -5,19 +5,19 @@
 //! thousand, are not even read: see [`ResourceView`].
 
 use std::borrow::Cow;
-use std::fmt;
 
 use orzo_model::filter::Cell;
 use orzo_model::metric::StatsdSeries;
 use orzo_model::resource_type::{Attribute, AttributeKind, Value};
 use orzo_model::series::SeriesKind;
-use orzo_model::{ArchivePolicy, Granularity, Item, Method, Timestamp};
-use serde::de::{DeserializeOwned, Error as _, Visitor};
+use orzo_model::{ArchivePolicy, Granularity, Item, Method};
+use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use super::flat::{Members, integer, text};
+use super::values::{StoredValue, Text};
 use crate::error::{Error, Result};
 
 /// Writes a document.
@@ -28,136 +28,6 @@ pub(super) fn encode<T: Serialize>(document: &T) -> Vec<u8> {
 /// Reads a document that keeps nothing of the bytes.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &'static str) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|_| Error::Corrupt { what })
-}
-
-/// Text, borrowed if it has no escapes.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Text<'a>(pub Cow<'a, str>);
-
-impl<'a> From<&'a str> for Text<'a> {
-    fn from(text: &'a str) -> Self {
-        Text(Cow::Borrowed(text))
-    }
-}
-
-impl Serialize for Text<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> std::result::Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(TextVisitor)
-    }
-}
-
-/// A value of an attribute. Which kind it is, the attribute says: instants are integers, UUIDs and
-/// numbers that JSON lacks are texts.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum StoredValue<'a> {
-    Text(Text<'a>),
-    Float(f64),
-    Integer(u64),
-    Bool(bool),
-}
-
-impl<'a> StoredValue<'a> {
-    pub(super) fn of(value: &'a Value) -> Self {
-        match value {
-            Value::Text(text) => StoredValue::Text(text.as_str().into()),
-            Value::Uuid(uuid) => StoredValue::owned(uuid.to_string()),
-            Value::Number(number) if number.is_finite() => StoredValue::Float(*number),
-            Value::Number(number) => StoredValue::owned(number.to_string()),
-            Value::Bool(truth) => StoredValue::Bool(*truth),
-            Value::Time(at) => StoredValue::Integer(at.ns()),
-        }
-    }
-
-    fn owned(text: String) -> Self {
-        StoredValue::Text(Text(Cow::Owned(text)))
-    }
-
-    /// As what it is; `None` if it is no value of the kind.
-    pub(super) fn into_cell(self, kind: &AttributeKind) -> Option<Cell<'a>> {
-        Some(match (kind, self) {
-            (AttributeKind::Text { .. }, StoredValue::Text(text)) => Cell::Text(text.0),
-            (AttributeKind::Uuid, StoredValue::Text(text)) => Cell::Uuid(Uuid::parse_str(&text.0).ok()?),
-            (AttributeKind::Number { .. }, StoredValue::Float(number)) => Cell::Number(number),
-            (AttributeKind::Number { .. }, StoredValue::Integer(number)) => Cell::Number(number as f64),
-            (AttributeKind::Number { .. }, StoredValue::Text(text)) => Cell::Number(text.0.parse().ok()?),
-            (AttributeKind::Bool, StoredValue::Bool(truth)) => Cell::Bool(truth),
-            (AttributeKind::Time, StoredValue::Integer(ns)) => Cell::Time(Timestamp::from_ns(ns)?),
-            _ => return None,
-        })
-    }
-}
-
-/// The cell of an attribute as its value.
-pub(super) fn value_of(cell: Cell<'_>) -> Option<Value> {
-    Some(match cell {
-        Cell::Text(text) => Value::Text(text.into_owned()),
-        Cell::Uuid(uuid) => Value::Uuid(uuid),
-        Cell::Number(number) => Value::Number(number),
-        Cell::Bool(truth) => Value::Bool(truth),
-        Cell::Time(at) => Value::Time(at),
-        Cell::Integer(_) => return None,
-    })
-}
-
-impl Serialize for StoredValue<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        match self {
-            StoredValue::Text(text) => text.serialize(serializer),
-            StoredValue::Float(number) => serializer.serialize_f64(*number),
-            StoredValue::Integer(number) => serializer.serialize_u64(*number),
-            StoredValue::Bool(truth) => serializer.serialize_bool(*truth),
-        }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for StoredValue<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct ValueVisitor;
-        impl<'de> Visitor<'de> for ValueVisitor {
-            type Value = StoredValue<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, number or truth")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> std::result::Result<Self::Value, E> {
-                Ok(StoredValue::Text(text.into()))
-            }
-            fn visit_str<E>(self, text: &str) -> std::result::Result<Self::Value, E> {
-                Ok(StoredValue::owned(text.to_owned()))
-            }
-            fn visit_f64<E>(self, number: f64) -> std::result::Result<Self::Value, E> {
-                Ok(StoredValue::Float(number))
-            }
-            fn visit_u64<E>(self, number: u64) -> std::result::Result<Self::Value, E> {
-                Ok(StoredValue::Integer(number))
-            }
-            fn visit_i64<E>(self, number: i64) -> std::result::Result<Self::Value, E> {
-                Ok(StoredValue::Float(number as f64))
-            }
-            fn visit_bool<E>(self, truth: bool) -> std::result::Result<Self::Value, E> {
-                Ok(StoredValue::Bool(truth))
-            }
-        }
-        deserializer.deserialize_any(ValueVisitor)
-    }
 }
 
 /// A state of a resource, to be written: one flat object, so that [`ResourceView`] can read it
@@ -473,4 +343,95 @@ pub(super) struct Counters {
     pub revision: u64,
     /// Active metrics.
     pub metrics: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use orzo_model::MethodSet;
+
+    use super::*;
+
+    fn written<T: Serialize>(document: &T) -> String {
+        String::from_utf8(encode(document)).unwrap()
+    }
+
+    const RESOURCE: &str = r#"{"original":"web1","creator":"u:p","user":"u1","project":"p1","started":1000,"ended":2000,"since":3000,"schema":1,"0":"r2","7":1.5}"#;
+
+    /// What `docs/format/index.md` shows: databases in the field are written so.
+    #[test]
+    fn documents_are_written_as_drawn() {
+        let item = Item { granularity: Granularity::from_ns(60_000_000_000).unwrap(), points: Some(10) };
+        let policy = ArchivePolicy {
+            name: "low".to_owned(),
+            back_window: 1,
+            items: vec![item],
+            methods: MethodSet::from_iter([Method::MEAN, Method::parse("rate:95pct").unwrap()]),
+        };
+        let text = r#"{"back_window":1,"items":[{"granularity_ns":60000000000,"points":10}],"methods":["mean","rate:95pct"]}"#;
+        assert_eq!(written(&PolicyDocument::from(&policy)), text);
+        let read: PolicyDocument = decode(text.as_bytes(), "archive policy").unwrap();
+        assert_eq!(read.policy("low".to_owned()).unwrap(), policy);
+
+        let text = r#"{"name":"cpu","unit":"%","creator":"u:p","resource":"00000000-0000-0000-0000-000000000007","policy":"low","statsd":{"type":"c","event":true},"created":3000}"#;
+        let metric = MetricDocument {
+            name: Some("cpu".to_owned()),
+            unit: Some("%".to_owned()),
+            creator: "u:p".to_owned(),
+            resource: Some(Uuid::from_u128(7)),
+            policy: "low".to_owned(),
+            statsd: Some(StatsdDocument { type_text: "c".to_owned(), event: true }),
+            created: 3_000,
+        };
+        assert_eq!(written(&metric), text);
+        assert_eq!(decode::<MetricDocument>(text.as_bytes(), "metric").unwrap(), metric);
+        let text = r#"{"creator":"","policy":"low","created":0,"younger":"member"}"#;
+        assert_eq!(decode::<MetricDocument>(text.as_bytes(), "metric").unwrap().name, None);
+        assert_eq!(written(&Counters { revision: 7, metrics: 12 }), r#"{"revision":7,"metrics":12}"#);
+    }
+
+    #[test]
+    fn types_are_written_as_drawn() {
+        let text = r#"{"version":1,"next_slot":2,"attributes":[{"name":"rack","slot":0,"kind":{"string":{"min_length":0,"max_length":256}},"required":false,"fills":[[1,"r1"]]},{"name":"load","slot":1,"kind":{"number":{"min":-1.5,"max":"inf"}},"required":true,"fills":[]}]}"#;
+        let document = TypeDocument::decode(text.as_bytes()).unwrap();
+        assert_eq!(written(&document), text);
+        let kind = AttributeKind::Number { min: Some(-1.5), max: Some(f64::INFINITY) };
+        assert_eq!(document.attributes[1].attribute(), Attribute { kind, required: true });
+        for kind in ["uuid", "bool", "datetime"] {
+            let read: KindDocument = serde_json::from_str(&format!("{kind:?}")).unwrap();
+            assert_eq!(written(&read), format!("{kind:?}"));
+        }
+    }
+
+    #[test]
+    fn states_are_written_as_drawn() {
+        let document = ResourceDocument {
+            original: "web1",
+            creator: "u:p",
+            user: Some("u1"),
+            project: Some("p1"),
+            started: 1_000,
+            ended: Some(2_000),
+            since: 3_000,
+            schema: 1,
+            values: vec![(0, StoredValue::Text("r2".into())), (7, StoredValue::Float(1.5))],
+        };
+        assert_eq!(written(&document), RESOURCE);
+        let archived = archive(RESOURCE.as_bytes(), 4_000);
+        let view = ResourceView::decode(&archived).unwrap();
+        assert_eq!(
+            (view.started, view.ended, view.since, view.until, view.schema),
+            (1_000, Some(2_000), 3_000, Some(4_000), 1)
+        );
+        assert_eq!(view.cell(7, &AttributeKind::Number { min: None, max: None }), Some(Cell::Number(1.5)));
+        assert_eq!(view.user().as_deref(), Some("u1"));
+        assert!(!view.has(1));
+        for bad in [
+            "{}",
+            r#"{"original":"a"}"#,
+            &RESOURCE.replace("1000", "-1"),
+            &RESOURCE.replace("\"0\"", "\"x\""),
+        ] {
+            assert!(ResourceView::decode(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
 }

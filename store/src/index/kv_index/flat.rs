@@ -23,7 +23,8 @@ impl<'a> Members<'a> {
 
     fn split(&mut self) -> Option<(&'a [u8], &'a [u8])> {
         let key_start = self.rest.strip_prefix(b"\"")?;
-        let key_end = memchr(b'"', key_start)?;
+        // Keys and numbers are too short for a vectorised search to pay.
+        let key_end = key_start.iter().position(|byte| *byte == b'"')?;
         let value_start = key_start[key_end + 1..].strip_prefix(b":")?;
         let value_end = scalar_end(value_start)?;
         let (value, rest) = value_start.split_at(value_end);
@@ -55,7 +56,7 @@ impl<'a> Iterator for Members<'a> {
 /// Where the scalar that starts here ends.
 fn scalar_end(bytes: &[u8]) -> Option<usize> {
     if bytes.first() != Some(&b'"') {
-        return memchr2(b',', b'}', bytes);
+        return bytes.iter().position(|byte| matches!(byte, b',' | b'}'));
     }
     let mut at = 1;
     loop {

@@ -226,14 +226,14 @@ impl Transaction<'_> {
 
     fn put_name(&mut self, resource: ResourceId, name: &str, id: MetricId) {
         self.put(Family::IndexBy, keys::metric_named(resource, name), id.to_bytes().to_vec());
-        self.writer.metrics_of.remove(&resource);
+        self.set_count(resource, None);
     }
 
     /// Detaches a metric from where it is, and attaches it, renamed, elsewhere.
     fn move_metric(&mut self, id: MetricId, mut document: MetricDocument, to: Option<(ResourceId, &str)>) {
         if let (Some(resource), Some(name)) = (document.resource, &document.name) {
             self.delete(Family::IndexBy, keys::metric_named(resource.into(), name));
-            self.writer.metrics_of.remove(&resource.into());
+            self.set_count(resource.into(), None);
         }
         document.resource = to.map(|(resource, _)| resource.uuid());
         if let Some((resource, name)) = to {
@@ -248,15 +248,15 @@ impl Transaction<'_> {
 
     /// How many active metrics a resource has, counted up to `max`.
     pub(super) fn count_metrics_of(&mut self, id: ResourceId, max: u64) -> StoreResult<u64> {
-        if let Some(count) = self.writer.metrics_of.get(&id) {
-            return Ok(*count);
+        if let Some(count) = self.known_count(id) {
+            return Ok(count);
         }
         let mut count = 0;
         scan_prefix(self.kv(), Family::IndexBy, &keys::metrics_of(id), &mut |_, _| {
             count += 1;
             if count >= max { super::scan::DONE } else { NEXT }
         })?;
-        self.writer.metrics_of.insert(id, count);
+        self.set_count(id, Some(count));
         Ok(count)
     }
 }

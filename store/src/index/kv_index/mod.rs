@@ -15,6 +15,7 @@ mod flat;
 mod keys;
 mod listing;
 mod metrics;
+mod needle;
 mod order;
 mod plan;
 mod policies;
@@ -25,8 +26,10 @@ mod search;
 mod statsd;
 mod transaction;
 mod types;
+mod values;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use orzo_model::filter::Condition;
 use orzo_model::metric::Metric;
@@ -64,6 +67,8 @@ pub struct KvIndex {
     /// Read after what refers to it; replaced by writers, after the write.
     catalog: RwLock<Arc<Catalog>>,
     writer: Mutex<Writer>,
+    /// [`Counters::metrics`], for readers.
+    metrics_count: AtomicU64,
 }
 
 impl KvIndex {
@@ -74,13 +79,10 @@ impl KvIndex {
             Some(bytes) => decode(&bytes, "counters")?,
             None => Counters::default(),
         };
-        let writer = Writer { counters, ..Writer::default() };
-        Ok(KvIndex {
-            kv,
-            effort: EFFORT,
-            catalog: RwLock::new(Arc::new(catalog)),
-            writer: Mutex::new(writer),
-        })
+        let metrics_count = AtomicU64::new(counters.metrics);
+        let writer = Mutex::new(Writer::new(counters));
+        let catalog = RwLock::new(Arc::new(catalog));
+        Ok(KvIndex { kv, effort: EFFORT, catalog, writer, metrics_count })
     }
 
     fn catalog(&self) -> Arc<Catalog> {
@@ -234,7 +236,7 @@ impl Index for KvIndex {
     }
 
     fn metrics_count(&self) -> Result<u64> {
-        Ok(self.writer.lock().counters.metrics)
+        Ok(self.metrics_count.load(Ordering::Relaxed))
     }
 
     fn resolve(&self, home: &StatsdHome, new: &[NewSeries], now: Timestamp) -> Result<Vec<Resolved>> {
@@ -262,5 +264,26 @@ mod tests {
     #[test]
     fn conforms_with_little_effort() {
         index_conformance(|| memory(Effort { few: 2, many: 5 }));
+    }
+
+    /// Readers of the API were told that it happened.
+    #[test]
+    fn acknowledged_changes_survive_a_power_cut() {
+        use crate::index::conformance::{add, add_policy, patch_user};
+        let kv = Arc::new(MemoryKv::new());
+        let index = KvIndex::open(kv.clone()).unwrap();
+        add_policy(&index, "low");
+        let (kept, gone) = (add(&index, "generic", "kept", &["m"]), add(&index, "generic", "gone", &["m"]));
+        let kept = patch_user(&index, kept.id, "u", 20);
+        index.delete_resource("generic", gone.id, None).unwrap();
+        index.delete_metrics(&[kept.metrics["m"]]).unwrap();
+        assert_eq!(kv.unsynced_batches(), 0);
+        kv.power_cut(0);
+        let index = KvIndex::open(kv).unwrap();
+        let read = index.resource("generic", kept.id).unwrap();
+        assert_eq!(read, Resource { metrics: Default::default(), ..kept });
+        assert!(index.resource("generic", gone.id).is_err());
+        assert_eq!(index.metrics_count().unwrap(), 0);
+        assert_eq!(index.deleted_metrics(None, 9).unwrap().len(), 2);
     }
 }

@@ -11,9 +11,10 @@ use orzo_model::{MetricId, Timestamp};
 
 use super::KvIndex;
 use super::catalog::{Catalog, Slot, TypeEntry};
-use super::documents::{ResourceDocument, ResourceView, StoredValue, value_of};
+use super::documents::{ResourceDocument, ResourceView};
 use super::keys::{self, Key};
 use super::scan::{NEXT, scan_prefix};
+use super::values::{StoredValue, value_of};
 use crate::error::{Error as StoreError, Result as StoreResult};
 use crate::kv::Family;
 

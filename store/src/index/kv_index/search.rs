@@ -7,6 +7,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use memchr::memmem::Finder;
 use orzo_model::filter::Condition;
 use orzo_model::resource::{Resource, ResourceId, Revision, parse_uuid};
 use orzo_model::resource_type::GENERIC;
@@ -14,6 +15,7 @@ use orzo_model::resource_type::GENERIC;
 use super::KvIndex;
 use super::catalog::{Catalog, TypeEntry};
 use super::keys;
+use super::needle::needle;
 use super::order::{ResourceOrder, Top, is_default, place, resource_order};
 use super::plan::{Candidates, plan, types};
 use super::rows::{ResourceRow, StoredState, type_text};
@@ -32,6 +34,8 @@ struct Search<'a> {
     condition: &'a Condition,
     history: bool,
     order: ResourceOrder,
+    /// What every match contains, if that is known.
+    needle: Option<Finder<'static>>,
     /// The place of the marker.
     after: Option<Vec<u8>>,
     /// The key of the marker in the table of the default order, if that is the order.
@@ -83,9 +87,20 @@ impl KvIndex {
             _ => None,
         };
         let (condition, history, limit) = (page.condition, page.history, page.limit);
+        let needle = needle(condition, &entry);
         let (after, after_key) = (None, None);
-        let mut search =
-            Search { catalog, types, order_table, condition, history, order, after, after_key, limit };
+        let mut search = Search {
+            catalog,
+            types,
+            order_table,
+            condition,
+            history,
+            order,
+            needle,
+            after,
+            after_key,
+            limit,
+        };
         if let Some(marker) = page.marker {
             self.start_after(&mut search, marker, &entry.public.name)?;
         }
@@ -254,6 +269,9 @@ impl KvIndex {
         // Rows of a type lie together, so the last one's type is nearly always this one's.
         let mut last: Option<&Arc<TypeEntry>> = None;
         scan_prefix(&*self.kv, Family::Index, prefix, &mut |key, value| {
+            if search.needle.as_ref().is_some_and(|needle| needle.find(value).is_none()) {
+                return NEXT;
+            }
             let corrupt = StoreError::Corrupt { what: "key of a resource" };
             let Some(name) = keys::type_name(key) else { return Err(corrupt) };
             let known = last.filter(|entry| *entry.public.name == *name);

@@ -161,11 +161,9 @@ impl Transaction<'_> {
             created: now.ns(),
         };
         let id = self.free_id(series.hash_id)?;
-        let count = self.writer.metrics_of.get(&resource).copied();
+        let count = self.known_count(resource);
         self.insert_metric(id, &document);
-        if let Some(count) = count {
-            self.writer.metrics_of.insert(resource, count + 1);
-        }
+        self.set_count(resource, count.map(|count| count + 1));
         Ok(Resolved::Metric { id, policy, created: true, renamed })
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use orzo_model::resource::ResourceId;
 use parking_lot::MutexGuard;
@@ -16,27 +17,35 @@ use crate::index::Result;
 use crate::kv::{Batch, Change, Family, Kv, WhenStalled};
 
 /// What only the writer knows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Writer {
     pub counters: Counters,
     /// Active metrics of resources that a statsd door writes to under a limit.
-    pub metrics_of: HashMap<ResourceId, u64>,
+    metrics_of: HashMap<ResourceId, u64>,
 }
 
 /// Changes under way. Dropping it forgets them.
 pub(super) struct Transaction<'a> {
     index: &'a KvIndex,
-    pub writer: MutexGuard<'a, Writer>,
+    writer: MutexGuard<'a, Writer>,
     /// As it will be.
     pub counters: Counters,
     /// As it is.
     pub catalog: Arc<Catalog>,
     new_catalog: Option<Catalog>,
     pending: [(Family, Changes); 2],
+    /// What becomes of [`Writer::metrics_of`]; `None`: not known any more.
+    counts: HashMap<ResourceId, Option<u64>>,
 }
 
 /// What keys get; `None`: they go.
 type Changes = BTreeMap<Key, Option<Vec<u8>>>;
+
+impl Writer {
+    pub(super) fn new(counters: Counters) -> Self {
+        Writer { counters, metrics_of: HashMap::new() }
+    }
+}
 
 impl KvIndex {
     pub(super) fn begin(&self) -> Transaction<'_> {
@@ -48,6 +57,7 @@ impl KvIndex {
             catalog: self.catalog(),
             new_catalog: None,
             pending: [Family::Index, Family::IndexBy].map(|family| (family, Changes::new())),
+            counts: HashMap::new(),
         }
     }
 
@@ -89,6 +99,15 @@ impl<'a> Transaction<'a> {
         changes.insert(key, value);
     }
 
+    /// How many active metrics a resource has, if that is known.
+    pub(super) fn known_count(&self, id: ResourceId) -> Option<u64> {
+        self.counts.get(&id).copied().unwrap_or_else(|| self.writer.metrics_of.get(&id).copied())
+    }
+
+    pub(super) fn set_count(&mut self, id: ResourceId, count: Option<u64>) {
+        self.counts.insert(id, count);
+    }
+
     /// The snapshot that this transaction is going to publish.
     pub(super) fn catalog_mut(&mut self) -> &mut Catalog {
         self.new_catalog.get_or_insert_with(|| Catalog::clone(&self.catalog))
@@ -121,11 +140,20 @@ impl<'a> Transaction<'a> {
             })
         });
         let batch = Batch { changes: changes.collect() };
+        // What was counted without changing anything is counted again when it matters.
         if batch.is_empty() {
             return Ok(false);
         }
         self.index.kv.write(batch, WhenStalled::Wait)?;
         self.writer.counters = self.counters;
+        // A gauge: nothing is ordered by it.
+        self.index.metrics_count.store(self.counters.metrics, Ordering::Relaxed);
+        for (id, count) in self.counts.drain() {
+            match count {
+                Some(count) => self.writer.metrics_of.insert(id, count),
+                None => self.writer.metrics_of.remove(&id),
+            };
+        }
         if let Some(catalog) = self.new_catalog.take() {
             *self.index.catalog.write() = Arc::new(catalog);
         }
