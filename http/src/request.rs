@@ -22,8 +22,10 @@ pub(crate) struct Mount {
 /// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// HEAD reads as GET.
+    /// HEAD reads as GET; the answer's body is left out when it is sent.
     pub method: Method,
+    /// Whether it was HEAD.
+    pub is_head: bool,
     /// All headers.
     pub headers: HeaderMap,
     /// The whole body.
@@ -53,6 +55,7 @@ impl Request {
             path: path.to_owned(),
             query: Query::parse(parts.uri.query().unwrap_or("")).ok_or_else(encoding)?,
             accept: Accept::of(&parts.headers),
+            is_head: parts.method == Method::HEAD,
             method: if parts.method == Method::HEAD { Method::GET } else { parts.method },
             headers: parts.headers,
             body,
@@ -69,9 +72,11 @@ impl Request {
         format!("{}{}", self.base, encode_path(path))
     }
 
-    /// The absolute URL of this very path, without the query.
+    /// The absolute URL of this very path, without the query. Clients may send bytes that are no ASCII
+    /// as they are; they are encoded.
     pub(crate) fn own_url(&self) -> String {
-        format!("{}{}", self.base, self.path)
+        let path = percent_encoding::utf8_percent_encode(&self.path, percent_encoding::CONTROLS);
+        format!("{}{path}", self.base)
     }
 
     /// The body as JSON. Errors: 415 unless it says that it is JSON, 400 if it is not.

@@ -78,7 +78,10 @@ impl Target for MetricTarget<'_> {
             "created_by_project_id" => Some(project.into()),
             "resource_id" => self.metric.resource.map(|id| id.to_string().into()),
             "archive_policy_name" | "archive_policy.name" => Some(self.metric.policy.name.as_str().into()),
-            _ => self.resource()?.field(name.strip_prefix("resource.")?),
+            _ => {
+                let name = name.strip_prefix("resource.")?;
+                self.resource()?.field(name)
+            }
         }
     }
 }

@@ -108,6 +108,9 @@ fn status_document(call: &Call<'_>, details: bool) -> Value {
 
 /// `/healthcheck`, whatever the method.
 pub(super) fn healthcheck(call: &Call<'_>) -> Response {
+    if call.request.is_head {
+        return Response::no_content();
+    }
     let wants_json = call.request.headers.contains_key(ACCEPT)
         && call.request.accept.quality("application", "json") > call.request.accept.quality("text", "html");
     if wants_json {

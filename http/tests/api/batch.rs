@@ -44,7 +44,8 @@ fn by_name(site: &Site, user: &str, query: &str, body: Value) -> Reply {
 fn by_name_of_known_metrics() {
     let site = Site::new().with_policy();
     let id = site.resource("foobar", "generic", json!({"id": "r", "metrics": {"m": {}}}));
-    by_name(&site, "foobar", "", json!({"r": {"m": {"measures": one(), "archive_policy_name": "ignored"}}})).expect(202);
+    by_name(&site, "foobar", "", json!({"r": {"m": {"measures": one(), "archive_policy_name": "ignored"}}}))
+        .expect(202);
     by_name(&site, "foobar", "", json!({id.as_str(): {"m": one()}})).expect(202);
     by_name(&site, "foobar", "", json!({"r": {"z": one(), "m": one(), "a": one()}}))
         .says(400, &format!("Unknown metrics: {id}/a, {id}/z"));
@@ -57,16 +58,23 @@ fn by_name_of_known_metrics() {
 fn metrics_are_made_on_the_way() {
     let site = Site::new().with_policy();
     site.resource("foobar", "generic", json!({"id": "r"}));
-    let body = json!({"r": {"a": one(), "b": {"measures": one(), "archive_policy_name": "low", "unit": "B"}}});
+    let body =
+        json!({"r": {"a": one(), "b": {"measures": one(), "archive_policy_name": "low", "unit": "B"}}});
     by_name(&site, "foobar", "?create_metrics=True", body).expect(202);
     let metrics = site.ask("foobar", "GET", "/v1/resource/generic/r/metric").send().expect(200).json();
     assert_eq!(metrics.as_array().unwrap().len(), 2);
     let path = "/v1/resource/generic/r/metric/b";
     assert_eq!(site.ask("foobar", "GET", path).send().json()["unit"], "B");
     for (body, text) in [
-        (json!({"r": {"c": {"measures": one(), "unit": "x".repeat(32)}}}), "length of value must be at most 31"),
+        (
+            json!({"r": {"c": {"measures": one(), "unit": "x".repeat(32)}}}),
+            "length of value must be at most 31",
+        ),
         (json!({"r": {"c": {"unit": "s"}}}), "required key not provided @ data['r']['c']['measures']"),
-        (json!({"r": {"c": {"measures": one(), "archive_policy_name": "nope"}}}), "Archive policy nope does not exist"),
+        (
+            json!({"r": {"c": {"measures": one(), "archive_policy_name": "nope"}}}),
+            "Archive policy nope does not exist",
+        ),
         (json!({"r": {"c/d": one()}}), "'/' is not supported in metric name"),
     ] {
         by_name(&site, "foobar", "?create_metrics=1", body).says(400, text);
@@ -80,10 +88,15 @@ fn unknown_resources_are_told_as_they_were_sent() {
     let body = json!({"One:1": {"a": one(), "b": one()}, "known": {"a": one()}, "two": {"a": one()}});
     let description = by_name(&site, "foobar", "?create_metrics=true", body).expect(400).description();
     assert_eq!(description["cause"], "Unknown resources");
-    let texts: Vec<_> =
-        description["detail"].as_array().unwrap().iter().map(|one| one["original_resource_id"].clone()).collect();
+    let texts: Vec<_> = description["detail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["original_resource_id"].clone())
+        .collect();
     assert_eq!(texts, ["One:1", "two"]);
-    let known = site.ask("foobar", "GET", "/v1/resource/generic/known/metric/a/measures").send().expect(200).json();
+    let known =
+        site.ask("foobar", "GET", "/v1/resource/generic/known/metric/a/measures").send().expect(200).json();
     assert_eq!(known, json!([]), "the metric stays, its measures are not stored");
 }
 

@@ -40,7 +40,8 @@ fn numbers_that_json_does_not_know_are_read() {
     let site = Site::new().with_policy();
     let id = site.metric("admin", json!({}));
     let path = format!("/v1/metric/{id}/measures");
-    raw(&site, "POST", &path, r#"[{"timestamp": 60, "value": NaN}, {"timestamp": 120, "value": -Infinity}]"#).expect(202);
+    raw(&site, "POST", &path, r#"[{"timestamp": 60, "value": NaN}, {"timestamp": 120, "value": -Infinity}]"#)
+        .expect(202);
     let body = site.get(&format!("{path}?granularity=60&aggregation=max")).expect(200).body;
     assert!(body.contains("NaN") && body.contains("-Infinity"), "{body}");
 }
@@ -77,7 +78,10 @@ fn long_names_are_refused_everywhere() {
     let definition = json!([{"granularity": 1, "points": 1}]);
     let bodies = [
         ("/v1/archive_policy", json!({"name": long, "definition": definition})),
-        ("/v1/archive_policy_rule", json!({"name": long, "metric_pattern": "*", "archive_policy_name": "low"})),
+        (
+            "/v1/archive_policy_rule",
+            json!({"name": long, "metric_pattern": "*", "archive_policy_name": "low"}),
+        ),
         ("/v1/resource_type", json!({"name": long})),
         ("/v1/metric", json!({"name": long})),
         ("/v1/resource/generic", json!({"id": "r", "metrics": {long.as_str(): {}}})),
@@ -87,7 +91,10 @@ fn long_names_are_refused_everywhere() {
     ];
     for (path, body) in bodies {
         let reason = site.post(path, body).expect(400).description()["reason"].clone();
-        assert!(reason.as_str().unwrap().contains("most") || reason.as_str().unwrap().contains("max"), "{path}: {reason}");
+        assert!(
+            reason.as_str().unwrap().contains("most") || reason.as_str().unwrap().contains("max"),
+            "{path}: {reason}"
+        );
     }
 }
 
@@ -138,5 +145,10 @@ fn limits_and_markers_of_lists() {
         Value::from("Invalid pagination: `Sort key supplied is invalid: nope'")
     );
     assert!(text("/v1/resource/generic?sort=id:up").as_str().unwrap().contains("Unknown sort direction"));
-    assert!(text("/v1/resource/generic?details=perhaps").as_str().unwrap().starts_with("Unable to parse `details':"));
+    assert!(
+        text("/v1/resource/generic?details=perhaps")
+            .as_str()
+            .unwrap()
+            .starts_with("Unable to parse `details':")
+    );
 }

@@ -32,8 +32,12 @@ fn health_and_counters_need_nobody() {
     assert_eq!(site.nobody("GET", "/healthcheck").send().expect(200).body, "");
     let detailed = site.nobody("GET", "/healthcheck").header("Accept", "application/json").send();
     assert_eq!(detailed.json(), json!({"detailed": false, "reasons": []}));
+    site.nobody("HEAD", "/healthcheck").send().expect(204);
     assert_eq!(site.nobody("GET", "/metrics").send().expect(200).body, "orzo_up 1\n");
-    assert_eq!(site.nobody("GET", "/v1/capabilities").send().json()["aggregation_methods"].as_array().unwrap().len(), 216);
+    assert_eq!(
+        site.nobody("GET", "/v1/capabilities").send().json()["aggregation_methods"].as_array().unwrap().len(),
+        216
+    );
 }
 
 #[test]
@@ -46,7 +50,12 @@ fn json_has_blanks_after_separators() {
 #[test]
 fn segments_may_be_empty_and_slashes_may_trail() {
     let site = Site::new().with_policy();
-    for path in ["/v1/archive_policy/low", "/v1/archive_policy//low", "//v1/archive_policy/low/", "/v1/archive%5Fpolicy/lo%77"] {
+    for path in [
+        "/v1/archive_policy/low",
+        "/v1/archive_policy//low",
+        "//v1/archive_policy/low/",
+        "/v1/archive%5Fpolicy/lo%77",
+    ] {
         site.get(path).expect(200);
     }
 }
@@ -109,6 +118,16 @@ fn head_is_get_without_a_body() {
 }
 
 #[test]
+fn links_encode_what_the_path_did_not() {
+    let site = Site::new();
+    site.post("/v1/resource_type", json!({"name": "é ☃"})).expect(201);
+    site.resource("admin", "%C3%A9%20%E2%98%83", json!({"id": "r"}));
+    let page = site.get("/v1/resource/é%20☃?limit=1").expect(200);
+    let link = page.header("link").unwrap();
+    assert!(link.starts_with("<http://here/v1/resource/%C3%A9%20%E2%98%83?limit=1&marker="), "{link}");
+}
+
+#[test]
 fn pages_of_other_origins() {
     let origins = vec!["http://foobar.com".to_owned()];
     let site = Site::with(Config { cors_allowed_origins: origins, ..Config::default() });
@@ -125,7 +144,12 @@ fn pages_of_other_origins() {
 fn bodies_have_bounds() {
     let limits = Limits { body_bytes: 100, ..Limits::default() };
     let site = Site::with(Config { limits, ..Config::default() });
-    let post = |body: &[u8]| site.ask("admin", "POST", "/v1/archive_policy").header("Content-Type", "application/json").body(body).send();
+    let post = |body: &[u8]| {
+        site.ask("admin", "POST", "/v1/archive_policy")
+            .header("Content-Type", "application/json")
+            .body(body)
+            .send()
+    };
     post(&[b' '; 100]).expect(400);
     post(&[b' '; 101]).expect(413);
     let chunked = site.ask("admin", "POST", "/v1/archive_policy").header("Transfer-Encoding", "chunked");
@@ -146,7 +170,9 @@ fn a_body_that_does_not_come_is_not_waited_for() {
     let limits = Limits { body: Duration::from_millis(50), ..Limits::default() };
     let site = Site::with(Config { limits, ..Config::default() });
     let mut stream = site.connect();
-    stream.write_all(b"POST /v1/metric HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\n{").unwrap();
+    stream
+        .write_all(b"POST /v1/metric HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 10\r\n\r\n{")
+        .unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     Reply::read(&answer).expect(408);
@@ -194,7 +220,10 @@ fn stopping_cuts_what_does_not_end() {
     let limits = Limits { drain: Duration::from_millis(50), ..Limits::default() };
     let mut site = Site::with(Config { limits, ..Config::default() });
     let mut half = site.connect();
-    half.write_all(b"POST /v1/metric HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n").unwrap();
+    half.write_all(
+        b"POST /v1/metric HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+    )
+    .unwrap();
     assert!(half.read(&mut [0; 64]).unwrap() > 0, "the server waits for the body");
     assert_eq!(site.stop().cut, 1);
 }

@@ -1,6 +1,8 @@
 //! The API through a real socket, over an index and an engine in memory: what clients rely on, and
 //! where Orzo answers otherwise than the reference (whose crashes and accidents nobody relies on).
 
+#![allow(clippy::unwrap_used)] // a panic is how a test fails
+
 #[path = "../support/mod.rs"]
 mod support;
 

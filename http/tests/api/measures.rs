@@ -34,11 +34,20 @@ fn what_cannot_be_posted() {
         description["reason"].as_str().unwrap().to_owned()
     };
     let format = "unexpected measures format";
-    for body in [json!({}), json!([[1, 2]]), json!("x"), json!([{"value": 1}]), json!([{"timestamp": null, "value": 1}])] {
+    for body in [
+        json!({}),
+        json!([[1, 2]]),
+        json!("x"),
+        json!([{"value": 1}]),
+        json!([{"timestamp": null, "value": 1}]),
+    ] {
         assert_eq!(reason(body), format);
     }
     for timestamp in ["", "NaT", "nan", "inf", "2014-2-3"] {
-        assert_eq!(reason(json!([{"timestamp": timestamp, "value": 1}])), "unexpected timestamp 'Unable to convert timestamps'");
+        assert_eq!(
+            reason(json!([{"timestamp": timestamp, "value": 1}])),
+            "unexpected timestamp 'Unable to convert timestamps'"
+        );
     }
     for timestamp in ["1915-01-01", "2262-04-12", "-60 years"] {
         let reason = reason(json!([{"timestamp": timestamp, "value": 1}]));
@@ -110,9 +119,14 @@ fn arguments_that_make_no_sense() {
 fn resampling_by_spans_and_calendar() {
     let (site, id) = with_measures();
     let rows = |resample: &str| {
-        site.get(&format!("/v1/metric/{id}/measures?granularity=60&aggregation=sum&resample={resample}")).expect(200).json()
+        site.get(&format!("/v1/metric/{id}/measures?granularity=60&aggregation=sum&resample={resample}"))
+            .expect(200)
+            .json()
     };
-    assert_eq!(rows("120"), json!([["2015-03-06T14:32:00+00:00", 120.0, 43.1], ["2015-03-06T14:34:00+00:00", 120.0, 20.0]]));
+    assert_eq!(
+        rows("120"),
+        json!([["2015-03-06T14:32:00+00:00", 120.0, 43.1], ["2015-03-06T14:34:00+00:00", 120.0, 20.0]])
+    );
     assert_eq!(rows("Y"), json!([["2015-01-01T00:00:00+00:00", "Y", 63.1]]));
     assert_eq!(rows("W"), json!([["2015-03-01T00:00:00+00:00", "W", 63.1]]));
 }
@@ -120,32 +134,46 @@ fn resampling_by_spans_and_calendar() {
 #[test]
 fn values_are_searched() {
     let (site, id) = with_measures();
-    let search = |query: &str, body: Value| site.post(&format!("/v1/search/metric?metric_id={id}{query}"), body);
-    let found = search("&granularity=60", json!({"and": [{">": 5}, {"<=": [{"+": 5}, 15]}]})).expect(200).json();
+    let search =
+        |query: &str, body: Value| site.post(&format!("/v1/search/metric?metric_id={id}{query}"), body);
+    let found =
+        search("&granularity=60", json!({"and": [{">": 5}, {"<=": [{"+": 5}, 15]}]})).expect(200).json();
     assert_eq!(found, json!({id.as_str(): [["2015-03-06T14:34:00+00:00", 60.0, 10.0]]}));
     assert_eq!(
         search("&granularity=300", json!({"=": 1})).expect(400).description(),
         json!({"cause": "Aggregation does not exist", "detail": {"granularity": 300.0, "aggregation_method": "mean"}})
     );
-    assert_eq!(search("&aggregation=last", json!({"=": 1})).expect(400).description()["cause"], "Metric does not exist");
+    assert_eq!(
+        search("&aggregation=last", json!({"=": 1})).expect(400).description()["cause"],
+        "Metric does not exist"
+    );
     search("&start=soon", json!({"=": 1})).says(400, "Invalid value for start");
     search("", json!({"not": [{"=": 1}]})).says(400, "Unknown operator not");
     search("", json!({"wat": 1})).expect(400);
-    site.ask("admin", "POST", &format!("/v1/search/metric?metric_id={id}")).send().says(400, "No query specified in body");
+    site.ask("admin", "POST", &format!("/v1/search/metric?metric_id={id}"))
+        .send()
+        .says(400, "No query specified in body");
     site.ask("other", "POST", &format!("/v1/search/metric?metric_id={id}")).json(json!({"=": 1})).expect(403);
     let unknown = "00000000-0000-0000-0000-000000000000";
-    assert_eq!(site.post(&format!("/v1/search/metric?metric_id={unknown}"), json!({"=": 1})).expect(200).json(), json!({}));
+    assert_eq!(
+        site.post(&format!("/v1/search/metric?metric_id={unknown}"), json!({"=": 1})).expect(200).json(),
+        json!({})
+    );
     site.post("/v1/search/metric", json!({"=": 1})).expect(400);
     site.post("/v1/search/metric?metric_id=x", json!({"=": 1})).expect(400);
     let empty = site.metric("admin", json!({}));
-    site.post(&format!("/v1/search/metric?metric_id={empty}"), json!({"=": 1})).says(400, "Metric does not exist");
+    site.post(&format!("/v1/search/metric?metric_id={empty}"), json!({"=": 1}))
+        .says(400, "Metric does not exist");
 }
 
 #[test]
 fn status_is_for_admins() {
     let (site, _) = with_measures();
     let status = site.get("/v1/status").expect(200).json();
-    assert_eq!(status["storage"], json!({"summary": {"metrics": 0, "measures": 0}, "measures_to_process": {}}));
+    assert_eq!(
+        status["storage"],
+        json!({"summary": {"metrics": 0, "measures": 0}, "measures_to_process": {}})
+    );
     assert_eq!(status["metricd"], json!({"processors": ["memory.0"], "statistics": {}}));
     let short = site.get("/v1/status?details=False").json();
     assert_eq!(short["storage"].as_object().unwrap().len(), 1);

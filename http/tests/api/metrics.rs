@@ -21,13 +21,16 @@ fn three_shapes_of_a_metric() {
 #[test]
 fn what_metrics_may_not_be() {
     let site = Site::new();
-    site.post("/v1/metric", json!({"name": "m"})).says(400, "no archive policy rule found matching the metric name m");
+    site.post("/v1/metric", json!({"name": "m"}))
+        .says(400, "no archive policy rule found matching the metric name m");
     let site = site.with_policy();
     site.post("/v1/metric", json!({"name": "a/b"})).says(400, "'/' is not supported in metric name");
-    site.post("/v1/metric", json!({"archive_policy_name": "nope"})).says(400, "Archive policy nope does not exist");
+    site.post("/v1/metric", json!({"archive_policy_name": "nope"}))
+        .says(400, "Archive policy nope does not exist");
     site.post("/v1/metric", json!({"unit": "x".repeat(32)})).says(400, "length of value must be at most 31");
     site.post("/v1/metric", json!({"name": null})).says(400, "expected str");
-    site.post("/v1/metric", json!({"resource_id": "r"})).says(400, "Name cannot be null if resource_id is not null");
+    site.post("/v1/metric", json!({"resource_id": "r"}))
+        .says(400, "Name cannot be null if resource_id is not null");
     site.post("/v1/metric", json!({"resource_id": "r", "name": "m"})).says(404, "Resource ");
     let id = site.resource("foobar", "generic", json!({"id": "r"}));
     let on_resource = json!({"resource_id": id, "name": "m"});
@@ -89,7 +92,10 @@ fn pages_follow_their_links() {
         seen.extend(names(&page.json()).into_iter().map(str::to_owned));
         let Some(link) = page.header("link") else { break };
         let url = link.strip_prefix("<http://here").unwrap().strip_suffix(">; rel=\"next\"").unwrap();
-        assert!(url.starts_with("/v1/metric?limit=2&marker=") && url.ends_with("&sort=name%3Adesc&status=active"), "{url}");
+        assert!(
+            url.starts_with("/v1/metric?limit=2&marker=") && url.ends_with("&sort=name%3Adesc&status=active"),
+            "{url}"
+        );
         path = url.to_owned();
     }
     assert_eq!(seen, ["d", "c", "b", "a"], "the last page is full and has a link all the same");

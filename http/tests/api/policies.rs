@@ -20,7 +20,10 @@ fn definitions_are_completed_and_shown_as_spans() {
     assert_eq!(made.header("location"), Some("http://here/v1/archive_policy/web"));
     let shown = made.json();
     assert_eq!(shown["back_window"], 2);
-    assert_eq!(shown["definition"][0], json!({"timespan": "1 day, 0:00:00", "granularity": "0:00:10", "points": 8640}));
+    assert_eq!(
+        shown["definition"][0],
+        json!({"timespan": "1 day, 0:00:00", "granularity": "0:00:10", "points": 8640})
+    );
     assert_eq!(shown["definition"][1]["timespan"], "30 days, 0:00:00");
     assert_eq!(shown["definition"][2], json!({"timespan": null, "granularity": "0:00:07", "points": null}));
     assert_eq!(shown["aggregation_methods"].as_array().unwrap().len(), 6);
@@ -37,19 +40,32 @@ fn names_are_encoded_in_locations() {
 #[test]
 fn definitions_that_make_no_sense() {
     let site = Site::new();
-    let text = |definition| site.post("/v1/archive_policy", policy("x", definition)).expect(400).description();
-    assert_eq!(text(json!([{"granularity": 1, "points": 5, "timespan": 6}])), "timespan ≠ granularity × points");
+    let text =
+        |definition| site.post("/v1/archive_policy", policy("x", definition)).expect(400).description();
+    assert_eq!(
+        text(json!([{"granularity": 1, "points": 5, "timespan": 6}])),
+        "timespan ≠ granularity × points"
+    );
     assert_eq!(text(json!([{"granularity": 60, "timespan": 5}])), "Calculated number of points is < 0");
     assert_eq!(text(json!([{"points": 5}])), "At least two of granularity/points/timespan must be provided");
     assert_eq!(
         text(json!([{"granularity": 1, "points": 5}, {"granularity": "1s", "points": 6}])),
         "More than one archive policy uses granularity `1.0'"
     );
-    assert_eq!(text(json!([{"granularity": "100w", "points": 1_000_000}])), "Timespan must not exceed 292 years");
-    assert_eq!(text(json!([]))["reason"], "length of value must be at least 1 for dictionary value @ data['definition']");
+    assert_eq!(
+        text(json!([{"granularity": "100w", "points": 1_000_000}])),
+        "Timespan must not exceed 292 years"
+    );
+    assert_eq!(
+        text(json!([]))["reason"],
+        "length of value must be at least 1 for dictionary value @ data['definition']"
+    );
     let mut nothing = policy("x", json!([{"granularity": 1}]));
     nothing["aggregation_methods"] = json!(["mean", "-mean"]);
-    assert_eq!(site.post("/v1/archive_policy", nothing).expect(400).description(), "At least one aggregation method is required");
+    assert_eq!(
+        site.post("/v1/archive_policy", nothing).expect(400).description(),
+        "At least one aggregation method is required"
+    );
 }
 
 #[test]
@@ -57,7 +73,10 @@ fn signs_in_mixed_lists_of_methods_leave_no_literals() {
     let site = Site::new();
     let mut mixed = policy("x", json!([{"granularity": 1}]));
     mixed["aggregation_methods"] = json!(["mean", "+95pct", "-max"]);
-    assert_eq!(site.post("/v1/archive_policy", mixed).expect(201).json()["aggregation_methods"], json!(["mean", "95pct"]));
+    assert_eq!(
+        site.post("/v1/archive_policy", mixed).expect(201).json()["aggregation_methods"],
+        json!(["mean", "95pct"])
+    );
     let mut unknown = policy("y", json!([{"granularity": 1}]));
     unknown["aggregation_methods"] = json!(["100pct"]);
     let reason = site.post("/v1/archive_policy", unknown).expect(400).description()["reason"].clone();
@@ -100,25 +119,36 @@ fn rights_come_before_bodies() {
 #[test]
 fn policies_in_use_stay() {
     let site = Site::new().with_policy();
-    assert_eq!(site.delete("/v1/archive_policy/low").expect(400).description(), "Archive policy low is still in use");
+    assert_eq!(
+        site.delete("/v1/archive_policy/low").expect(400).description(),
+        "Archive policy low is still in use"
+    );
     site.delete("/v1/archive_policy_rule/all").expect(204);
     let metric = site.metric("admin", json!({"archive_policy_name": "low"}));
     site.delete(&format!("/v1/metric/{metric}")).expect(204);
     site.delete("/v1/archive_policy/low").says(400, "is still in use");
     site.delete("/v1/archive_policy/nope").says(404, "Archive policy nope does not exist");
-    site.post("/v1/archive_policy", policy("low", json!([{"granularity": 1}]))).says(409, "Archive policy low already exists");
+    site.post("/v1/archive_policy", policy("low", json!([{"granularity": 1}])))
+        .says(409, "Archive policy low already exists");
 }
 
 #[test]
 fn rules_are_tried_by_pattern_from_the_end_of_the_alphabet() {
     let site = Site::new().with_policy();
     for (name, pattern, policy) in [("disk", "disk.*", "d"), ("foo", "disk.foo.*", "f")] {
-        site.post("/v1/archive_policy", json!({"name": policy, "definition": [{"granularity": 1}]})).expect(201);
+        site.post("/v1/archive_policy", json!({"name": policy, "definition": [{"granularity": 1}]}))
+            .expect(201);
         let rule = json!({"name": name, "metric_pattern": pattern, "archive_policy_name": policy});
         site.post("/v1/archive_policy_rule", rule).expect(201);
     }
-    let names: Vec<_> =
-        site.get("/v1/archive_policy_rule").json().as_array().unwrap().iter().map(|rule| rule["name"].clone()).collect();
+    let names: Vec<_> = site
+        .get("/v1/archive_policy_rule")
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| rule["name"].clone())
+        .collect();
     assert_eq!(names, ["foo", "disk", "all"]);
     for (metric, policy) in [("disk.foo.x", "f"), ("disk.x", "d"), ("cpu", "low")] {
         let made = site.post("/v1/metric", json!({"name": metric})).expect(201).json();
@@ -129,7 +159,11 @@ fn rules_are_tried_by_pattern_from_the_end_of_the_alphabet() {
 #[test]
 fn rules_are_renamed_and_their_bodies_checked_before_rights() {
     let site = Site::new().with_policy();
-    site.post("/v1/archive_policy_rule", json!({"name": "b", "metric_pattern": "b", "archive_policy_name": "low"})).expect(201);
+    site.post(
+        "/v1/archive_policy_rule",
+        json!({"name": "b", "metric_pattern": "b", "archive_policy_name": "low"}),
+    )
+    .expect(201);
     let rename = |user, to| site.ask(user, "PATCH", "/v1/archive_policy_rule/all").json(json!({"name": to}));
     assert_eq!(
         rename("admin", "b").expect(400).description(),

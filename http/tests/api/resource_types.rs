@@ -30,8 +30,14 @@ fn definitions_are_completed() {
         "n": {"type": "number", "required": false, "min": 0.0, "max": null},
     });
     assert_eq!(made.json()["attributes"], expected);
-    let names: Vec<_> =
-        site.get("/v1/resource_type").json().as_array().unwrap().iter().map(|one| one["name"].clone()).collect();
+    let names: Vec<_> = site
+        .get("/v1/resource_type")
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].clone())
+        .collect();
     assert_eq!(names, ["generic", "vm"]);
     site.post("/v1/resource_type", json!({"name": "vm"})).says(409, "Resource type vm already exists");
 }
@@ -39,15 +45,27 @@ fn definitions_are_completed() {
 #[test]
 fn what_types_may_not_be() {
     let site = Site::new();
-    for body in [json!({}), json!({"name": 1}), json!({"name": "x", "attributes": []}), json!({"name": "x", "state": "active"})] {
+    for body in [
+        json!({}),
+        json!({"name": 1}),
+        json!({"name": "x", "attributes": []}),
+        json!({"name": "x", "state": "active"}),
+    ] {
         site.post("/v1/resource_type", body).says(400, "Invalid input");
     }
     for name in ["id", "lifespan", "original_resource_id", "_x", ""] {
         let body = json!({"name": "x", "attributes": {name: {"type": "bool"}}});
         site.post("/v1/resource_type", body).says(400, &format!("Resource attribute name {name} is invalid"));
     }
-    for definition in [json!({}), json!({"type": "int"}), json!({"type": "bool", "min": 1}), json!({"type": "string", "max_length": 257}), json!({"type": "bool", "required": 1})] {
-        site.post("/v1/resource_type", json!({"name": "x", "attributes": {"a": definition}})).says(400, "Invalid input");
+    for definition in [
+        json!({}),
+        json!({"type": "int"}),
+        json!({"type": "bool", "min": 1}),
+        json!({"type": "string", "max_length": 257}),
+        json!({"type": "bool", "required": 1}),
+    ] {
+        site.post("/v1/resource_type", json!({"name": "x", "attributes": {"a": definition}}))
+            .says(400, "Invalid input");
     }
     let upside_down = json!({"name": "x", "attributes": {"a": {"type": "number", "min": 2, "max": 1}}});
     site.post("/v1/resource_type", upside_down).says(400, "must be less  than or equal to");
@@ -75,10 +93,12 @@ fn values_are_checked_by_their_type() {
         ("s", json!("äöüß"), "length of value must be at most 3"),
         ("s", json!(null), "expected str"),
     ] {
-        let description = site.post("/v1/resource/vm", json!({"id": "r", attribute: value})).expect(400).description();
+        let description =
+            site.post("/v1/resource/vm", json!({"id": "r", attribute: value})).expect(400).description();
         assert_eq!(description["reason"], format!("{reason} for dictionary value @ data['{attribute}']"));
     }
-    let good = json!({"id": "r", "n": 1, "b": false, "u": "12345678123412341234123456789ABC", "d": 60, "s": "äöü"});
+    let good =
+        json!({"id": "r", "n": 1, "b": false, "u": "12345678123412341234123456789ABC", "d": 60, "s": "äöü"});
     let made = site.post("/v1/resource/vm", good).expect(201).json();
     assert_eq!(made["u"], "12345678-1234-1234-1234-123456789abc");
     assert_eq!(made["d"], "1970-01-01T00:01:00+00:00");
@@ -91,8 +111,10 @@ fn new_attributes_fill_resources_and_their_history() {
     let id = site.resource("admin", "vm", json!({"id": "r", "old": "x"}));
     site.patch(&format!("/v1/resource/vm/{id}"), json!({"old": "y"})).expect(200);
     patch(&site, "vm", add("n", json!({"type": "number"}))).says(400, "must not be empty if required=True");
-    patch(&site, "vm", add("n", json!({"type": "number", "options": {"fill": "x"}}))).says(400, "is invalid: expected Real");
-    patch(&site, "vm", add("n", json!({"type": "number", "options": {"full": 1}}))).says(400, "Invalid input: extra keys not allowed @ data['attributes']['n']['options']['full']");
+    patch(&site, "vm", add("n", json!({"type": "number", "options": {"fill": "x"}})))
+        .says(400, "is invalid: expected Real");
+    patch(&site, "vm", add("n", json!({"type": "number", "options": {"full": 1}})))
+        .says(400, "Invalid input: extra keys not allowed @ data['attributes']['n']['options']['full']");
     patch(&site, "vm", add("n", json!({"type": "number", "options": {"fill": 7}}))).expect(200);
     patch(&site, "vm", add("o", json!({"type": "bool", "required": false}))).expect(200);
     for revision in site.get(&format!("/v1/resource/vm/{id}/history")).json().as_array().unwrap() {
@@ -105,8 +127,10 @@ fn new_attributes_fill_resources_and_their_history() {
 #[test]
 fn required_attributes_are_not_changed_without_a_fill() {
     let site = with_type(json!({"s": {"type": "string", "max_length": 5}}));
-    patch(&site, "vm", add("s", json!({"type": "string", "max_length": 6}))).says(400, "must not be empty if required=True");
-    patch(&site, "vm", add("s", json!({"type": "string", "max_length": 6, "options": {"fill": "x"}}))).expect(200);
+    patch(&site, "vm", add("s", json!({"type": "string", "max_length": 6})))
+        .says(400, "must not be empty if required=True");
+    patch(&site, "vm", add("s", json!({"type": "string", "max_length": 6, "options": {"fill": "x"}})))
+        .expect(200);
     patch(&site, "vm", add("s", json!({"type": "number"}))).says(
         400,
         "Type update is not available yet. Changing string to number for attribute s of resource vm",
@@ -122,9 +146,16 @@ fn required_attributes_are_not_changed_without_a_fill() {
 fn patches_that_are_none() {
     let site = with_type(json!({"s": {"type": "string"}}));
     let reason = |steps: Value| patch(&site, "vm", steps).expect(400).description()["reason"].clone();
-    assert_eq!(reason(json!([{"op": "copy", "path": "/attributes/s"}])), "not a valid value for dictionary value @ data[0]['op']");
-    assert_eq!(reason(json!([{"op": "add", "path": "/name", "value": {}}])), "not a valid value for dictionary value @ data[0]['path']");
-    patch(&site, "vm", json!([{"op": "remove", "path": "/attributes/x"}])).says(400, "can't remove a non-existent object 'x'");
+    assert_eq!(
+        reason(json!([{"op": "copy", "path": "/attributes/s"}])),
+        "not a valid value for dictionary value @ data[0]['op']"
+    );
+    assert_eq!(
+        reason(json!([{"op": "add", "path": "/name", "value": {}}])),
+        "not a valid value for dictionary value @ data[0]['path']"
+    );
+    patch(&site, "vm", json!([{"op": "remove", "path": "/attributes/x"}]))
+        .says(400, "can't remove a non-existent object 'x'");
     patch(&site, "vm", json!([{"op": "remove", "path": "/attributes/s/type"}])).expect(400);
     patch(&site, "vm", json!([{"op": "add", "path": "/attributes/x"}])).expect(400);
     patch(&site, "generic", add("x", json!({"type": "bool", "required": false}))).expect(400);

@@ -10,7 +10,10 @@ const UUID: &str = "AABBCCDD-1234-1234-1234-123456789012";
 fn text_names_another_resource_for_each_principal() {
     let site = Site::new();
     let mine = site.resource("foobar", "generic", json!({"id": "web1"}));
-    assert_eq!(site.ask("foobar", "GET", "/v1/resource/generic/web1").send().expect(200).json()["original_resource_id"], "web1");
+    assert_eq!(
+        site.ask("foobar", "GET", "/v1/resource/generic/web1").send().expect(200).json()["original_resource_id"],
+        "web1"
+    );
     let other = site.get("/v1/resource/generic/web1").expect(404).description();
     assert!(other.as_str().unwrap().ends_with("does not exist") && !other.as_str().unwrap().contains(&mine));
     site.get(&format!("/v1/resource/generic/{mine}")).expect(200);
@@ -35,7 +38,8 @@ fn ids_are_kept_as_submitted() {
 #[test]
 fn resources_are_seen_through_their_type_and_generic() {
     let site = Site::new();
-    site.post("/v1/resource_type", json!({"name": "vm", "attributes": {"a": {"type": "string"}}})).expect(201);
+    site.post("/v1/resource_type", json!({"name": "vm", "attributes": {"a": {"type": "string"}}}))
+        .expect(201);
     site.post("/v1/resource_type", json!({"name": "other"})).expect(201);
     let id = site.resource("admin", "vm", json!({"id": "r", "a": "x"}));
     assert_eq!(site.get(&format!("/v1/resource/vm/{id}")).json()["a"], "x");
@@ -60,14 +64,16 @@ fn ends_before_starts() {
         400,
         "Value 2013-01-01T00:00:00+00:00 for attribute ended_at on resource type generic is invalid",
     );
-    let shown = site.patch(&format!("/v1/resource/generic/{id}"), json!({"ended_at": "2014-01-01T00:00:01.5Z"}));
+    let shown =
+        site.patch(&format!("/v1/resource/generic/{id}"), json!({"ended_at": "2014-01-01T00:00:01.5Z"}));
     assert_eq!(shown.expect(200).json()["ended_at"], "2014-01-01T00:00:01.500000+00:00");
 }
 
 #[test]
 fn revisions_begin_when_something_really_changes() {
     let site = Site::new().with_policy();
-    let id = site.resource("admin", "generic", json!({"id": UUID, "user_id": "a", "started_at": "2014-01-01"}));
+    let id =
+        site.resource("admin", "generic", json!({"id": UUID, "user_id": "a", "started_at": "2014-01-01"}));
     let path = format!("/v1/resource/generic/{id}");
     let first = site.get(&path).json()["revision_start"].clone();
     for (body, has_etag) in [
@@ -123,9 +129,11 @@ fn strangers_see_lists_but_not_single_resources() {
 fn conditional_requests() {
     let site = Site::new();
     let made = site.post("/v1/resource/generic", json!({"id": "r"})).expect(201);
-    let (etag, date) = (made.header("etag").unwrap().to_owned(), made.header("last-modified").unwrap().to_owned());
+    let (etag, date) =
+        (made.header("etag").unwrap().to_owned(), made.header("last-modified").unwrap().to_owned());
     let path = format!("/v1/resource/generic/{}", made.json()["id"].as_str().unwrap());
-    let ask = |method: &str, name: &str, value: &str| site.ask("admin", method, &path).header(name, value).send();
+    let ask =
+        |method: &str, name: &str, value: &str| site.ask("admin", method, &path).header(name, value).send();
     let known = ask("GET", "If-None-Match", &etag).expect(304);
     assert_eq!((known.body.as_str(), known.header("etag")), ("", Some(etag.as_str())));
     ask("GET", "If-Modified-Since", &date).expect(304);
@@ -145,7 +153,8 @@ fn a_patch_of_metrics_replaces_and_detaches() {
     let id = site.resource("admin", "generic", json!({"id": "r", "metrics": {"a": {}, "b": {"unit": "B"}}}));
     let path = format!("/v1/resource/generic/{id}");
     let metrics = site.get(&path).json()["metrics"].clone();
-    let kept = site.patch(&path, json!({"metrics": {"c": metrics["a"]}})).expect(200).json()["metrics"].clone();
+    let kept =
+        site.patch(&path, json!({"metrics": {"c": metrics["a"]}})).expect(200).json()["metrics"].clone();
     assert_eq!(kept, json!({"c": metrics["a"]}));
     let detached = site.get(&format!("/v1/metric/{}", metrics["b"].as_str().unwrap())).expect(200).json();
     assert_eq!((&detached["name"], &detached["resource"]), (&json!("b"), &json!(null)));
@@ -167,7 +176,8 @@ fn metrics_are_added_and_named() {
     assert_eq!(site.post(&path, json!({})).expect(200).json(), all);
     site.post(&path, json!({"m": {}})).says(409, "Named metric m already exists");
     site.post(&path, json!({"a/b": {}})).says(400, "'/' is not supported in metric name");
-    site.post(&path, json!({"x": {"archive_policy_name": "nope"}})).says(400, "Archive policy nope does not exist");
+    site.post(&path, json!({"x": {"archive_policy_name": "nope"}}))
+        .says(400, "Archive policy nope does not exist");
     assert_eq!(site.get(&format!("{path}/m")).json()["resource"]["id"], json!(id));
     assert_eq!(site.get(&format!("{path}/measures/measures")).expect(200).json(), json!([]));
     site.get(&format!("{path}/nope")).says(404, "Metric nope does not exist");
@@ -180,7 +190,8 @@ fn metrics_are_added_and_named() {
 #[test]
 fn a_patch_through_generic_keeps_the_attributes_in_history() {
     let site = Site::new();
-    site.post("/v1/resource_type", json!({"name": "vm", "attributes": {"a": {"type": "string"}}})).expect(201);
+    site.post("/v1/resource_type", json!({"name": "vm", "attributes": {"a": {"type": "string"}}}))
+        .expect(201);
     let id = site.resource("admin", "vm", json!({"id": "r", "a": "x"}));
     site.patch(&format!("/v1/resource/generic/{id}"), json!({"user_id": "u"})).expect(200);
     site.patch(&format!("/v1/resource/generic/{id}"), json!({"a": "y"})).says(400, "extra keys not allowed");

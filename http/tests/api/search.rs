@@ -148,7 +148,10 @@ fn links_carry_parameters_but_no_bodies() {
     let page = site.ask("foobar", "POST", path).json(json!({"!=": {"n": 9}})).expect(200);
     let link = page.header("link").unwrap();
     assert!(link.contains("/v1/search/resource/vm?attrs=id&limit=1&marker="), "{link}");
-    assert!(link.ends_with("&sort=revision_start%3Aasc&sort=started_at%3Aasc&zzz=1>; rel=\"next\""), "{link}");
+    assert!(
+        link.ends_with("&sort=revision_start%3Aasc&sort=started_at%3Aasc&zzz=1>; rel=\"next\""),
+        "{link}"
+    );
 }
 
 #[test]
@@ -157,7 +160,10 @@ fn deletion_takes_only_what_is_ones_own() {
     let delete = |user: &str, body: Value| site.ask(user, "DELETE", "/v1/resource/vm").json(body);
     delete("foobar", json!({})).says(400, "caution: the query can not be empty");
     site.ask("foobar", "DELETE", "/v1/resource/vm").send().says(400, "caution: the query can not be empty");
-    assert_eq!(delete("foobar", json!({"in": {"id": ["c", "nobody"]}})).expect(200).json(), json!({"deleted": 0}));
+    assert_eq!(
+        delete("foobar", json!({"in": {"id": ["c", "nobody"]}})).expect(200).json(),
+        json!({"deleted": 0})
+    );
     assert_eq!(delete("foobar", json!({"!=": {"n": 9}})).expect(200).json(), json!({"deleted": 2}));
     assert_eq!(ids(&site.get("/v1/resource/generic").json()), ["c", "g"], "nothing is left of the others");
     assert_eq!(delete("admin", json!({"=": {"creator": "other"}})).expect(200).json(), json!({"deleted": 1}));

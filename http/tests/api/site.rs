@@ -67,13 +67,21 @@ impl Site {
 
     /// A request of a user, who accepts JSON.
     pub(crate) fn ask(&self, user: &str, method: &str, path: &str) -> Ask<'_> {
-        let credentials = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("{user}:x"));
-        self.nobody(method, path).header("Authorization", &format!("Basic {credentials}")).header("Accept", "application/json")
+        let credentials =
+            base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("{user}:x"));
+        self.nobody(method, path)
+            .header("Authorization", &format!("Basic {credentials}"))
+            .header("Accept", "application/json")
     }
 
     /// A request without any header.
     pub(crate) fn nobody(&self, method: &str, path: &str) -> Ask<'_> {
-        Ask { site: self, line: format!("{method} {path} HTTP/1.1"), headers: String::new(), body: Vec::new() }
+        Ask {
+            site: self,
+            line: format!("{method} {path} HTTP/1.1"),
+            headers: String::new(),
+            body: Vec::new(),
+        }
     }
 
     pub(crate) fn get(&self, path: &str) -> Reply {
@@ -149,7 +157,11 @@ impl Ask<'_> {
     pub(crate) fn send(self) -> Reply {
         let mut stream = self.site.connect();
         let Ask { line, headers, body, .. } = self;
-        let length = if headers.contains("chunked") { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        let length = if headers.contains("chunked") {
+            String::new()
+        } else {
+            format!("Content-Length: {}\r\n", body.len())
+        };
         let head = format!("{line}\r\nHost: here\r\nConnection: close\r\n{length}{headers}\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(&body).unwrap();
@@ -172,7 +184,8 @@ impl Reply {
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
         let head = std::str::from_utf8(&answer[..end]).unwrap();
         let (line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
-        let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+        let header =
+            |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
         Reply {
             status: line.split(' ').nth(1).unwrap().parse().unwrap(),
             headers: headers.split("\r\n").filter_map(header).collect(),

@@ -4,22 +4,31 @@
 //! significant digits lie close together then, whatever their size.
 
 /// Most significant digits counted this way.
-pub(super) const DIGITS_MAX: u32 = 6;
+pub(super) const DIGITS_MAX: u8 = 6;
 
 /// How many digits are significant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Digits {
-    /// `10^digits`.
+    count: u8,
+    /// `10^count`.
     limit: u64,
-    /// Positions between a power of ten and the next: `9 × 10^(digits - 1)`.
+    /// Positions between a power of ten and the next: `9 × 10^(count - 1)`.
     decade: u64,
 }
 
 impl Digits {
     /// `None` unless 1 to [`DIGITS_MAX`].
-    pub(super) fn new(digits: u32) -> Option<Self> {
-        let power = 10u64.pow(digits.clamp(1, DIGITS_MAX) - 1);
-        (1..=DIGITS_MAX).contains(&digits).then_some(Digits { limit: 10 * power, decade: 9 * power })
+    pub(super) fn new(count: u8) -> Option<Self> {
+        let known = (1..=DIGITS_MAX).contains(&count);
+        known.then(|| {
+            let power = 10u64.pow(u32::from(count) - 1);
+            Digits { count, limit: 10 * power, decade: 9 * power }
+        })
+    }
+
+    /// How many.
+    pub(super) fn count(self) -> u8 {
+        self.count
     }
 
     /// Position of a number, or of the next one towards zero that has one.
@@ -50,11 +59,11 @@ impl Digits {
     }
 
     /// Significant digits of a number: 1200 has two.
-    pub(super) fn of(number: i64) -> u32 {
+    pub(super) fn of(number: i64) -> u8 {
         let mut rest = number.unsigned_abs();
         while rest >= 10 && rest % 10 == 0 {
             rest /= 10;
         }
-        rest.checked_ilog10().unwrap_or(0) + 1
+        rest.checked_ilog10().unwrap_or(0) as u8 + 1
     }
 }

@@ -1,5 +1,7 @@
 //! Doubles as integers times a unit: decimals, multiples, binary fractions.
 
+use crate::codec::{Corrupt, Reader, put_signed, put_varint};
+
 /// `10^0` to `10^22`: the powers of ten that a double holds exactly.
 const TENS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
@@ -22,7 +24,48 @@ pub(super) struct Scale {
     denominator: f64,
 }
 
+const INTEGER: u8 = 0;
+const DECIMAL: u8 = 1;
+const MULTIPLE: u8 = 2;
+const BINARY: u8 = 3;
+/// Codes of units are below.
+pub(super) const UNITS_END: u8 = 4;
+
 impl Unit {
+    /// Its code, told beside other things.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Unit::Decimal { places: 0, multiple: 1 } => INTEGER,
+            Unit::Decimal { multiple: 1, .. } => DECIMAL,
+            Unit::Decimal { .. } => MULTIPLE,
+            Unit::Binary { .. } => BINARY,
+        }
+    }
+
+    /// Appends what its code leaves open.
+    pub(super) fn encode(self, out: &mut Vec<u8>) {
+        match self {
+            Unit::Decimal { places: 0, multiple: 1 } => {}
+            Unit::Decimal { places, multiple: 1 } => out.push(places),
+            Unit::Decimal { places, multiple } => {
+                out.push(places);
+                put_varint(out, multiple);
+            }
+            Unit::Binary { exponent } => put_signed(out, i64::from(exponent)),
+        }
+    }
+
+    /// Reads what [`Unit::encode`] wrote.
+    pub(super) fn decode(code: u8, reader: &mut Reader<'_>) -> Result<Unit, Corrupt> {
+        Ok(match code {
+            INTEGER => Unit::Decimal { places: 0, multiple: 1 },
+            DECIMAL => Unit::Decimal { places: reader.byte()?, multiple: 1 },
+            MULTIPLE => Unit::Decimal { places: reader.byte()?, multiple: reader.varint()? },
+            BINARY => Unit::Binary { exponent: i16::try_from(reader.signed()?).map_err(|_| Corrupt)? },
+            _ => return Err(Corrupt),
+        })
+    }
+
     /// `None` past 10^22 or the exponents of normal doubles.
     pub(super) fn scale(self) -> Option<Scale> {
         match self {
@@ -40,15 +83,28 @@ impl Unit {
 }
 
 impl Scale {
+    /// The value of a number.
     #[inline]
     pub(super) fn value(self, number: i64) -> f64 {
-        number as f64 * self.numerator / self.denominator
+        self.times_unit(number as f64)
     }
 
     /// The nearest number; saturating, 0 for NaN.
     #[inline]
     pub(super) fn number(self, value: f64) -> i64 {
-        nearest(value * self.denominator / self.numerator)
+        nearest(self.in_units(value))
+    }
+
+    /// `number` units.
+    #[inline]
+    pub(super) fn times_unit(self, number: f64) -> f64 {
+        number * self.numerator / self.denominator
+    }
+
+    /// How many units `value` is.
+    #[inline]
+    pub(super) fn in_units(self, value: f64) -> f64 {
+        value * self.denominator / self.numerator
     }
 }
 

@@ -1,0 +1,4 @@
+//! Sealed blocks: sizes, codecs, fixtures, garbage.
+
+mod datasets;
+mod python_random;
