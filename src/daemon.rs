@@ -90,8 +90,13 @@ fn run(config: &Config) -> Result<()> {
         handle: handle.clone(),
         clock: now,
     };
-    let engine =
-        Engine { handle: handle.clone(), aggregates: stores.aggregates.clone(), scrape, host: host_name() };
+    let engine = Engine {
+        handle: handle.clone(),
+        aggregates: stores.aggregates.clone(),
+        scrape,
+        host: host_name(),
+        threads: plan.shards.max(2),
+    };
     let (stop_http, http_stops) = oneshot::channel::<()>();
     let api = api(config, &stores, engine)?;
     let serving = runtime.spawn(orzo_http::Server::new(api).serve(http, async {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread;
 
 use orzo_aggregator::{Handle, PostError, ReadKey};
 use orzo_http::{EngineError, EngineStatus, Post, Query};
@@ -16,7 +17,12 @@ pub(crate) struct Engine {
     pub(crate) aggregates: Arc<dyn Aggregates>,
     pub(crate) scrape: Scrape,
     pub(crate) host: String,
+    /// How many threads a large query may keep at work.
+    pub(crate) threads: usize,
 }
+
+/// Fewer are not worth a thread.
+const SERIES_PER_THREAD: usize = 8;
 
 impl orzo_http::Engine for Engine {
     fn post(&self, posts: Vec<Post>) -> Result<(), EngineError> {
@@ -34,26 +40,26 @@ impl orzo_http::Engine for Engine {
     }
 
     fn read(&self, query: &Query) -> Result<Column, EngineError> {
-        let key = ReadKey { id: query.metric, width: query.granularity, method: query.method };
+        let columns = self.read_all(std::slice::from_ref(query))?;
+        Ok(columns.into_iter().next().unwrap_or_default())
+    }
+
+    fn read_all(&self, queries: &[Query]) -> Result<Vec<Column>, EngineError> {
+        let key =
+            |query: &Query| ReadKey { id: query.metric, width: query.granularity, method: query.method };
         // ORDER: memory first, then the store. What is missing from memory was stored before the store is
         // read, so nothing falls in between.
-        let fresh = self.handle.read(&[key]).pop().unwrap_or_default();
-        let stored = self.aggregates.read(&RowQuery {
-            id: query.metric,
-            width: query.granularity,
-            method: query.method,
-            start: query.start.unwrap_or_default(),
-            stop: query.stop,
-        });
-        let stored = stored.map_err(failed)?;
-        let horizon = self.horizon(query, &fresh, &stored)?;
-        let start = query.start.unwrap_or_default();
-        let wanted = |at: Timestamp| {
-            at >= start
-                && query.stop.is_none_or(|stop| at < stop)
-                && horizon.is_none_or(|horizon| at > horizon)
-        };
-        Ok(overlay(stored, fresh).iter().filter(|(at, _)| wanted(*at)).collect())
+        let fresh = self.handle.read(&queries.iter().map(key).collect::<Vec<_>>());
+        let mut jobs: Vec<(&Query, Column)> = queries.iter().zip(fresh).collect();
+        let each = jobs.len().div_ceil(self.threads).max(SERIES_PER_THREAD);
+        let mut parts: Vec<_> = jobs.chunks_mut(each).collect();
+        let Some(own) = parts.pop() else { return Ok(Vec::new()) };
+        thread::scope(|scope| {
+            let others: Vec<_> = parts.into_iter().map(|part| scope.spawn(|| self.complete(part))).collect();
+            self.complete(own)?;
+            others.into_iter().try_for_each(|part| part.join().expect("reading does not panic"))
+        })?;
+        Ok(jobs.into_iter().map(|(_, column)| column).collect())
     }
 
     fn forget(&self, metrics: &[MetricId]) {
@@ -81,6 +87,33 @@ impl orzo_http::Engine for Engine {
 }
 
 impl Engine {
+    /// Puts what the store has under what memory had.
+    fn complete(&self, jobs: &mut [(&Query, Column)]) -> Result<(), EngineError> {
+        for (query, column) in jobs {
+            let fresh = std::mem::take(column);
+            *column = self.complete_one(query, fresh)?;
+        }
+        Ok(())
+    }
+
+    fn complete_one(&self, query: &Query, fresh: Column) -> Result<Column, EngineError> {
+        let start = query.start.unwrap_or_default();
+        let stored = self.aggregates.read(&RowQuery {
+            id: query.metric,
+            width: query.granularity,
+            method: query.method,
+            start,
+            stop: query.stop,
+        });
+        let stored = stored.map_err(failed)?;
+        let horizon = self.horizon(query, &fresh, &stored)?;
+        let mut column = if fresh.is_empty() { stored } else { overlay(stored, fresh) };
+        // The first bucket that is wanted, and the first after them.
+        let from = horizon.map_or(start, |horizon| start.max(horizon.saturating_add(1)));
+        column.clip(from, query.stop);
+        Ok(column)
+    }
+
     /// Buckets at or before it have expired: the policy's timespan back from the newest bucket of the
     /// series, whatever the query asks for.
     fn horizon(

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput};
 use hyper::body::Bytes;
-use orzo_http::{Api, Config, Ctx, Engine, EngineError, EngineStatus, Post, Query};
+use orzo_http::{Api, Config, Ctx, Engine, EngineError, EngineStatus, Patience, Post, Query};
 use orzo_model::{ArchivePolicy, Column, MetricId, SECOND, Timestamp};
 use orzo_store::index::KvIndex;
 use orzo_store::memory::MemoryKv;
@@ -47,7 +47,7 @@ fn post(api: &Api, path: &str, body: &Bytes) -> Bytes {
     let request =
         hyper::Request::builder().method("POST").uri(path).header("authorization", "Basic YWRtaW46");
     let request = request.header("content-type", "application/json").body(()).expect("a request");
-    let response = api.handle(request.into_parts().0, body.clone());
+    let response = api.handle(request.into_parts().0, body.clone(), &Patience::default());
     assert!(response.status.is_success(), "{:?}", response.body);
     response.body
 }

@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::config::{Config, Ctx};
 use crate::cors::Cors;
 use crate::error::{ApiError, Outcome};
+use crate::patience::Patience;
 use crate::request::{Mount, Request};
 use crate::response::Response;
 use crate::v1;
@@ -35,13 +36,14 @@ impl Api {
         })
     }
 
-    /// Answers a request. Blocks while index and engine do.
-    pub fn handle(&self, parts: Parts, body: Bytes) -> Response {
+    /// Answers a request. Blocks while index and engine do, and patience lasts.
+    pub fn handle(&self, parts: Parts, body: Bytes, patience: &Patience) -> Response {
         if parts.method == Method::OPTIONS {
             return self.cors.preflight(&parts.headers);
         }
         let headers = parts.headers.clone();
-        let outcome = Request::read(parts, body, &self.mount).and_then(|request| self.answer(&request));
+        let outcome =
+            Request::read(parts, body, &self.mount).and_then(|request| self.answer(&request, patience));
         self.finish(&headers, outcome)
     }
 
@@ -50,8 +52,8 @@ impl Api {
         self.finish(headers, Err(error))
     }
 
-    fn answer(&self, request: &Request) -> Outcome {
-        v1::route(&Call::new(self, request))
+    fn answer(&self, request: &Request, patience: &Patience) -> Outcome {
+        v1::route(&Call::new(self, request, patience))
     }
 
     fn finish(&self, headers: &hyper::HeaderMap, outcome: Outcome) -> Response {

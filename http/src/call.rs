@@ -13,6 +13,7 @@ use crate::auth::{Identity, Target};
 use crate::engine::Engine;
 use crate::error::{ApiError, Outcome};
 use crate::json::Value;
+use crate::patience::Patience;
 use crate::query::Query;
 use crate::request::Request;
 use crate::response::Response;
@@ -23,6 +24,8 @@ pub(crate) struct Call<'a> {
     pub(crate) request: &'a Request,
     /// When it came: all clocks of one request show the same.
     pub(crate) now: Timestamp,
+    /// To be asked between steps of what may take long.
+    pub(crate) patience: &'a Patience,
     identity: OnceCell<Outcome<Identity>>,
 }
 
@@ -30,8 +33,8 @@ pub(crate) struct Call<'a> {
 pub(crate) type Action<'f> = (Method, &'f dyn Fn() -> Outcome);
 
 impl<'a> Call<'a> {
-    pub(crate) fn new(api: &'a Api, request: &'a Request) -> Self {
-        Call { api, request, now: (api.ctx.clock)(), identity: OnceCell::new() }
+    pub(crate) fn new(api: &'a Api, request: &'a Request, patience: &'a Patience) -> Self {
+        Call { api, request, now: (api.ctx.clock)(), patience, identity: OnceCell::new() }
     }
 
     pub(crate) fn index(&self) -> &'a dyn Index {

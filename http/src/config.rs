@@ -70,6 +70,8 @@ pub struct Limits {
     pub idle: Duration,
     /// A body must have arrived after so long, else 408. Default: 60 s.
     pub body: Duration,
+    /// A query may take so long, else 503. Default: 60 s.
+    pub query: Duration,
     /// Requests under way when the server stops get so long to end. Default: 10 s.
     pub drain: Duration,
 }
@@ -84,6 +86,7 @@ impl Default for Limits {
             bodies_bytes: 256 << 20,
             idle: Duration::from_secs(60),
             body: Duration::from_secs(60),
+            query: Duration::from_secs(60),
             drain: Duration::from_secs(10),
         }
     }

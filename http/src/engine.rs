@@ -68,6 +68,11 @@ pub trait Engine: Send + Sync {
     /// Reads buckets, clipped to the policy's timespan counted from the newest bucket of the series.
     fn read(&self, query: &Query) -> Result<Column, EngineError>;
 
+    /// Reads many, in the order asked.
+    fn read_all(&self, queries: &[Query]) -> Result<Vec<Column>, EngineError> {
+        queries.iter().map(|query| self.read(query)).collect()
+    }
+
     /// Drops the live state and the data of metrics that the index no longer lists.
     fn forget(&self, metrics: &[MetricId]);
 

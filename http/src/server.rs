@@ -26,6 +26,7 @@ use tokio::time::{sleep, timeout};
 use crate::api::Api;
 use crate::config::Limits;
 use crate::error::{ApiError, Outcome};
+use crate::patience::Patience;
 use crate::response::Response;
 
 /// How long to wait when the kernel cannot give out a connection, for instance for want of descriptors.
@@ -149,7 +150,9 @@ async fn work(shell: &Arc<Shell>, parts: http::request::Parts, body: Bytes) -> R
     let headers = parts.headers.clone();
     let _turn = shell.handlers.acquire().await.expect("never closed");
     let own = shell.clone();
-    match tokio::task::spawn_blocking(move || own.api.handle(parts, body)).await {
+    // Dropped with this future, which hyper drops when the client goes away.
+    let (patience, _waiting) = Patience::new(shell.limits.query);
+    match tokio::task::spawn_blocking(move || own.api.handle(parts, body, &patience)).await {
         Ok(response) => response,
         Err(error) => {
             tracing::error!(%error, "a handler panicked");

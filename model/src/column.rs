@@ -28,6 +28,16 @@ impl Column {
         self.values.push(value);
     }
 
+    /// Keeps the buckets that start at `from` or after, and before `to`.
+    pub fn clip(&mut self, from: Timestamp, to: Option<Timestamp>) {
+        let end = to.map_or(self.len(), |to| self.starts.partition_point(|start| *start < to));
+        self.starts.truncate(end);
+        self.values.truncate(end);
+        let begin = self.starts.partition_point(|start| *start < from);
+        self.starts.drain(..begin);
+        self.values.drain(..begin);
+    }
+
     /// Start and value of each bucket.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Timestamp, f64)> + '_ {
         self.starts.iter().copied().zip(self.values.iter().copied())

@@ -3,6 +3,7 @@
 //! Pure values and functions: no socket, file, clock or thread. Time comes in as an argument.
 
 pub mod batch;
+pub mod block;
 pub mod codec;
 pub mod column;
 pub mod drop_reason;

@@ -88,6 +88,10 @@ impl fmt::Debug for ResourceId {
 /// Reads UUID text as the API does: `urn:` and `uuid:`, braces around and hyphens anywhere are dropped;
 /// 32 hexadecimal digits must be left.
 pub fn parse_uuid(text: &str) -> Option<Uuid> {
+    // Nearly always one of the usual spellings.
+    if let Ok(uuid) = Uuid::try_parse(text) {
+        return Some(uuid);
+    }
     // Longer than any spelling that people write; spares long texts the work below.
     const LONGEST: usize = 128;
     if text.len() > LONGEST {

@@ -123,12 +123,7 @@ impl Aggregates for KvAggregates {
             ControlFlow::Continue(())
         })?;
         let mut column = overlay.finish();
-        let to = query.stop.map_or(column.len(), |stop| column.starts.partition_point(|start| *start < stop));
-        column.starts.truncate(to);
-        column.values.truncate(to);
-        let from = column.starts.partition_point(|start| *start < query.start);
-        column.starts.drain(..from);
-        column.values.drain(..from);
+        column.clip(query.start, query.stop);
         Ok(column)
     }
 

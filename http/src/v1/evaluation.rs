@@ -20,6 +20,9 @@ use crate::json::Value;
 /// beyond are read again.
 const POINTS_KEPT: usize = 8 << 20;
 
+/// Series asked of the engine at a time: enough to keep all cores at work.
+const SERIES_READ_TOGETHER: usize = 256;
+
 /// A series to compute with.
 pub(super) struct Input<'a> {
     pub(super) metric: &'a Metric,
@@ -110,17 +113,38 @@ impl<'a> Stored<'a> {
         Stored { call, task, inputs, granularity, kept, room: Cell::new(POINTS_KEPT) }
     }
 
-    fn fetch(&self, input: &Input<'_>) -> Outcome<Column> {
+    fn query(&self, series: usize) -> engine::Query {
+        let input = &self.inputs[series];
         let method = &self.task.expr.references()[input.reference].method;
-        let query = engine::Query {
+        engine::Query {
             metric: input.metric.id,
             policy: input.metric.policy.clone(),
             method: Method::parse(method).expect("common granularities are found only of known methods"),
             granularity: self.granularity,
             start: self.task.start.map(|start| start.floor(self.granularity)),
             stop: self.task.stop,
-        };
-        Ok(self.call.engine().read(&query)?)
+        }
+    }
+
+    /// The series to read together with this one: what comes next, while there is room to keep it.
+    fn with_next(&self, series: usize) -> Vec<usize> {
+        let together = if self.room.get() == 0 { 1 } else { SERIES_READ_TOGETHER };
+        let end = (series + together).min(self.inputs.len());
+        (series..end).filter(|next| self.kept[*next].get().is_none()).collect()
+    }
+
+    /// Keeps a column, or gives it back and keeps none any more.
+    fn keep(&self, series: usize, column: Column) -> Option<Column> {
+        match self.room.get().checked_sub(column.len()) {
+            Some(room) => {
+                self.room.set(room);
+                self.kept[series].set(column).err()
+            }
+            None => {
+                self.room.set(0);
+                Some(column)
+            }
+        }
     }
 }
 
@@ -128,17 +152,22 @@ impl Columns for Stored<'_> {
     type Error = ApiError;
 
     fn read(&self, series: usize) -> Result<Cow<'_, Column>, ApiError> {
-        let kept = &self.kept[series];
-        if let Some(column) = kept.get() {
+        if let Some(column) = self.kept[series].get() {
             return Ok(Cow::Borrowed(column));
         }
-        let column = self.fetch(&self.inputs[series])?;
-        match self.room.get().checked_sub(column.len()) {
-            Some(room) => {
-                self.room.set(room);
-                Ok(Cow::Borrowed(kept.get_or_init(|| column)))
+        self.call.patience.check()?;
+        let wanted = self.with_next(series);
+        let queries: Vec<engine::Query> = wanted.iter().map(|series| self.query(*series)).collect();
+        let mut owned = None;
+        for (read, column) in wanted.into_iter().zip(self.call.engine().read_all(&queries)?) {
+            let refused = self.keep(read, column);
+            if read == series {
+                owned = refused;
             }
-            None => Ok(Cow::Owned(column)),
+        }
+        match (owned, self.kept[series].get()) {
+            (None, Some(column)) => Ok(Cow::Borrowed(column)),
+            (owned, _) => Ok(Cow::Owned(owned.unwrap_or_default())),
         }
     }
 }

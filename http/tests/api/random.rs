@@ -1,7 +1,7 @@
 //! No request makes a handler panic or fail: random methods, paths and bodies never answer 5xx.
 
 use hyper::body::Bytes;
-use orzo_http::{Api, Config};
+use orzo_http::{Api, Config, Patience};
 use proptest::prelude::*;
 
 use crate::site::api;
@@ -144,7 +144,7 @@ fn ask(api: &Api, method: &str, uri: &str, content_type: &str, body: &[u8]) -> u
         .header("host", "here");
     // What is no URL never gets here.
     let Ok(request) = request.body(()) else { return 400 };
-    api.handle(request.into_parts().0, Bytes::copy_from_slice(body)).status.as_u16()
+    api.handle(request.into_parts().0, Bytes::copy_from_slice(body), &Patience::default()).status.as_u16()
 }
 
 /// An API where some of the things that random requests name exist.

@@ -77,6 +77,16 @@ impl Form {
         }
     }
 
+    /// The columns it follows from.
+    pub(super) fn follows(&self) -> impl Iterator<Item = Index> {
+        let (one, two) = match *self {
+            Form::Grid(_) | Form::Fraction { .. } | Form::Dictionary => (None, None),
+            Form::Near(_, one) | Form::Share { divisor: one, .. } | Form::Copy(one) => (Some(one), None),
+            Form::Quotient(one, two) | Form::Deviation { mean: one, count: two, .. } => (Some(one), Some(two)),
+        };
+        one.into_iter().chain(two)
+    }
+
     /// Reads what [`Form::encode`] wrote behind the first byte `head`.
     pub(super) fn decode(head: u8, reader: &mut Reader<'_>) -> Result<Form, Corrupt> {
         Ok(match head & OWN_BITS {

@@ -2,3 +2,4 @@
 
 mod datasets;
 mod python_random;
+mod sizes;
