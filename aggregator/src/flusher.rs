@@ -9,7 +9,7 @@ use crossbeam::channel::Receiver;
 use orzo_model::run::Run;
 use orzo_model::series::Checkpoint;
 use orzo_model::{ArchivePolicy, Granularity, MetricId, Timestamp};
-use orzo_store::{Aggregates, Backlog, MetricRuns, Result};
+use orzo_store::{Aggregates, Backlog, Extent, MetricRuns, Result};
 
 use crate::command::Command;
 use crate::handle::Handle;
@@ -58,7 +58,10 @@ impl CheckpointJob {
             self.series.iter().map(|(id, checkpoint)| runs(*id, checkpoint)).collect();
         // The store takes sorted keys several times faster than random ones.
         metrics.sort_unstable_by_key(|metric| metric.id);
-        aggregates.write(&metrics)
+        aggregates.write(&metrics)?;
+        // Before the windows are: they say what has been sealed.
+        let closed = self.series.iter().flat_map(|(id, checkpoint)| closed_extents(*id, checkpoint));
+        closed.into_iter().try_for_each(|extent| aggregates.seal(&extent))
     }
 
     /// The second half: windows and low water, in one step.
@@ -80,6 +83,19 @@ fn runs(id: MetricId, checkpoint: &Checkpoint) -> MetricRuns {
         |run: &Run| Some((run.width(), horizon(checkpoint.policy(), run.width(), *run.starts().last()?)?));
     let horizons = runs.iter().filter_map(horizon).collect();
     MetricRuns { id, seq: checkpoint.seq(), runs, horizons }
+}
+
+/// The extents that this checkpoint closed.
+fn closed_extents(id: MetricId, checkpoint: &Checkpoint) -> Vec<Extent> {
+    let (before, closed) = checkpoint.closed();
+    let policy = checkpoint.policy();
+    let of_width = |width: Granularity| {
+        // A series that was never checkpointed begins with its first bucket.
+        let first = checkpoint.from();
+        let before = if before == Timestamp::EPOCH { first } else { before };
+        Extent::closed(id, width, policy.methods, before, first, closed)
+    };
+    policy.items.iter().flat_map(|item| of_width(item.granularity)).collect()
 }
 
 /// Before when buckets may go, if any may yet: the start of the split that holds the oldest one kept.

@@ -40,6 +40,8 @@ pub struct Series {
     policy: Arc<ArchivePolicy>,
     /// Number of the last batch that went in, so that a replay puts nothing in twice.
     seq: u64,
+    /// As of the last checkpoint: buckets that end here or before no longer change.
+    closed: Timestamp,
     /// Raw measures; of an event series whose policy has rates, the sums of its batches.
     window: Window,
     /// Of an event series.
@@ -56,6 +58,7 @@ pub struct Series {
 struct Inflight {
     from: Timestamp,
     fresh: Fresh,
+    closed: Timestamp,
 }
 
 impl Series {
@@ -66,6 +69,7 @@ impl Series {
             kind,
             policy,
             seq: 0,
+            closed: Timestamp::EPOCH,
             window: Window::default(),
             open,
             fresh: Fresh::default(),
@@ -208,14 +212,23 @@ impl Series {
         assert!(self.inflight.is_none(), "one checkpoint of a series at a time");
         let from = self.dirty_from.take()?;
         let fresh = std::mem::take(&mut self.fresh);
-        self.inflight = Some(Inflight { from, fresh: fresh.clone() });
-        let state = Series { fresh, inflight: None, ..self.clone() };
-        Some(Checkpoint { state, from })
+        let closed = self.closed_now();
+        self.inflight = Some(Inflight { from, fresh: fresh.clone(), closed });
+        let state = Series { fresh, closed, inflight: None, ..self.clone() };
+        Some(Checkpoint { state, from, closed_before: self.closed })
+    }
+
+    fn closed_now(&self) -> Timestamp {
+        match self.kind {
+            SeriesKind::Sampled => self.window.threshold(&self.policy),
+            SeriesKind::Event => self.open.newest().saturating_sub(EVENT_GRACE_NS),
+        }
     }
 
     /// The checkpoint is stored: lets go of what only it needed.
     pub fn end_checkpoint(&mut self) {
-        self.inflight = None;
+        let Some(inflight) = self.inflight.take() else { return };
+        self.closed = inflight.closed;
         self.window.truncate(&self.policy, self.dirty_from);
         self.open.truncate(EVENT_GRACE_NS, self.dirty_from);
     }
@@ -231,6 +244,7 @@ impl Series {
     fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION, u8::from(self.kind == SeriesKind::Event)];
         put_varint(&mut out, self.seq);
+        put_varint(&mut out, self.closed.ns());
         self.window.encode(&mut out);
         self.open.encode(&mut out);
         seal(&mut out);
@@ -252,9 +266,10 @@ impl Series {
             _ => return Err(Corrupt),
         };
         let seq = reader.varint()?;
+        let closed = Timestamp::from_ns(reader.varint()?).ok_or(Corrupt)?;
         let window = Window::decode(&mut reader)?;
         let open = OpenBuckets::decode(&mut reader)?;
-        Ok(Series { seq, window, open, ..Series::new(kind, policy) })
+        Ok(Series { seq, closed, window, open, ..Series::new(kind, policy) })
     }
 }
 
@@ -263,12 +278,24 @@ impl Series {
 pub struct Checkpoint {
     state: Series,
     from: Timestamp,
+    closed_before: Timestamp,
 }
 
 impl Checkpoint {
     /// Number of the last batch in it.
     pub fn seq(&self) -> u64 {
         self.state.seq
+    }
+
+    /// The oldest measure or event in it.
+    pub fn from(&self) -> Timestamp {
+        self.from
+    }
+
+    /// Buckets that end at the second instant or before no longer change; at the last checkpoint that was
+    /// so of the first.
+    pub fn closed(&self) -> (Timestamp, Timestamp) {
+        (self.closed_before, self.state.closed)
     }
 
     /// The policy by which it was taken.

@@ -4,12 +4,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use orzo_model::run::{self, RUN_SLOTS_MAX, Run};
-use orzo_model::{Column, Granularity, Method, MetricId, Partitions, Timestamp};
+use orzo_model::codec::Corrupt;
+use orzo_model::run::{self, Decoded, RUN_SLOTS_MAX, Run};
+use orzo_model::{Column, Granularity, Method, MetricId, Partitions, Timestamp, block};
 
 use crate::error::Result;
 use crate::keys::{self, RowKind, Seq};
 use crate::kv::{Batch, Direction, Family, Kv, Visit, WhenStalled, prefix_end};
+use crate::seal::{self, Extent};
 
 /// Runs of one metric from one checkpoint.
 #[derive(Clone, Debug)]
@@ -45,6 +47,9 @@ pub trait Aggregates: Send + Sync {
     /// backlog afterwards does not survive a death of the machine that they do not.
     fn write(&self, metrics: &[MetricRuns]) -> Result<()>;
 
+    /// Merges the runs of an extent in which nothing changes any more, for size and for quick reads.
+    fn seal(&self, extent: &Extent) -> Result<()>;
+
     /// The buckets asked for, ascending. Damaged runs are skipped and counted.
     fn read(&self, query: &RowQuery) -> Result<Column>;
 
@@ -76,7 +81,7 @@ impl KvAggregates {
         &self,
         query: &RowQuery,
         way: Direction,
-        visit: &mut dyn FnMut(run::Decoded) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(Decoded) -> ControlFlow<()>,
     ) -> Result<()> {
         let prefix = keys::series(self.partitions.of(query.id), query.id, query.width);
         // A run that starts before the query may reach into it.
@@ -84,7 +89,7 @@ impl KvAggregates {
         let from = keys::row(&prefix, RowKind::Run, reach);
         let to = keys::row(&prefix, RowKind::Run, query.stop.unwrap_or(Timestamp::MAX));
         let mut visit_one: Box<Visit<'_>> =
-            Box::new(|_, bytes| match run::decode(bytes, query.width, query.method) {
+            Box::new(|_, bytes| match decode(bytes, query.width, query.method) {
                 Ok(decoded) => visit(decoded),
                 Err(_) => {
                     // Relaxed: a statistic, ordered with nothing.
@@ -116,10 +121,14 @@ impl Aggregates for KvAggregates {
         self.kv.write(batch, WhenStalled::Wait)
     }
 
+    fn seal(&self, extent: &Extent) -> Result<()> {
+        seal::seal(&*self.kv, self.partitions, extent)
+    }
+
     fn read(&self, query: &RowQuery) -> Result<Column> {
         let mut overlay = Overlay::default();
         self.visit_runs(query, Direction::Forward, &mut |run| {
-            overlay.add(run);
+            overlay.add(run.seq, &run.column);
             ControlFlow::Continue(())
         })?;
         let mut column = overlay.finish();
@@ -162,22 +171,35 @@ impl Aggregates for KvAggregates {
     }
 }
 
+/// Reads one method of a run or of a sealed block; their first byte tells which it is.
+pub(crate) fn decode(
+    bytes: &[u8],
+    width: Granularity,
+    method: Method,
+) -> std::result::Result<Decoded, Corrupt> {
+    if block::is_block(bytes) {
+        block::decode(bytes, width, method)
+    } else {
+        run::decode(bytes, width, method)
+    }
+}
+
 /// Puts runs that come in order of their starts on top of each other: per bucket the highest number
 /// wins.
 #[derive(Default)]
-struct Overlay {
+pub(crate) struct Overlay {
     buckets: Vec<(Timestamp, Seq, f64)>,
     overlapping: bool,
 }
 
 impl Overlay {
-    fn add(&mut self, run: run::Decoded) {
+    pub(crate) fn add(&mut self, seq: Seq, column: &Column) {
         let last = self.buckets.last().map(|(start, ..)| *start);
-        self.overlapping |= last.is_some() && run.column.starts.first().copied() <= last;
-        self.buckets.extend(run.column.iter().map(|(start, value)| (start, run.seq, value)));
+        self.overlapping |= last.is_some() && column.starts.first().copied() <= last;
+        self.buckets.extend(column.iter().map(|(start, value)| (start, seq, value)));
     }
 
-    fn finish(mut self) -> Column {
+    pub(crate) fn finish(mut self) -> Column {
         if self.overlapping {
             self.buckets.sort_by_key(|(start, seq, _)| (*start, std::cmp::Reverse(*seq)));
             self.buckets.dedup_by_key(|(start, ..)| *start);

@@ -10,6 +10,7 @@ use crate::aggregates::{Aggregates, KvAggregates, MetricRuns, RowQuery};
 use crate::backlog::{Backlog, Blob, KvBacklog, Position};
 use crate::identity::Identity;
 use crate::kv::{Batch, Direction, Family, Kv, WhenStalled, prefix_end};
+use crate::seal::Extent;
 
 const PARTITIONS: Partitions = Partitions::DEFAULT;
 
@@ -21,6 +22,7 @@ pub fn engine<K: Kv>(make: impl Fn() -> Arc<K>) {
     backlog_replays_above_low_water(make());
     backlog_trims_what_is_below(make());
     newer_runs_win(make());
+    sealing_changes_no_answer(make());
     long_runs_are_found_from_their_middle(make());
     retired_metrics_leave_nothing(make());
 }
@@ -153,6 +155,30 @@ fn newer_runs_win<K: Kv>(kv: Arc<K>) {
     let newest = aggregates.newest(id, width(), Method::COUNT_OF).unwrap();
     assert_eq!(newest, Timestamp::from_ns(104 * width().ns()));
     assert_eq!(aggregates.newest(id, width(), Method::MAX).unwrap(), None);
+}
+
+/// Short overlapping runs, as checkpoints leave them, before and after sealing.
+fn sealing_changes_no_answer<K: Kv>(kv: Arc<K>) {
+    let aggregates = KvAggregates::new(kv.clone(), PARTITIONS);
+    let id = MetricId::from_bits(5 << 16 | 7);
+    for checkpoint in 0..200u64 {
+        let first = checkpoint * 10;
+        aggregates.write(&[runs(id, checkpoint + 1, first..first + 12, checkpoint as f64)]).unwrap();
+    }
+    let before = read(&aggregates, id, 0, None);
+    assert_eq!(before.len(), 2002);
+    let at = |slot: u64| Timestamp::from_ns(slot * width().ns()).unwrap();
+    let methods = [Method::SUM, Method::COUNT_OF].into_iter().collect();
+    let closed = || Extent::closed(id, width(), methods, at(0), at(0), at(1600));
+    assert_eq!(closed().count(), 3);
+    for again in 0..2 {
+        closed().for_each(|extent| aggregates.seal(&extent).unwrap());
+        assert_eq!(read(&aggregates, id, 0, None), before, "sealed {} times", again + 1);
+    }
+    let stored = keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len();
+    assert!((40..60).contains(&stored), "three blocks and what is not closed, not {stored} values");
+    aggregates.write(&[runs(id, 900, 700..702, 9.0)]).unwrap();
+    assert_eq!(read(&aggregates, id, 700, Some(703))[..2], [(700, 9.0), (701, 9.0)]);
 }
 
 fn long_runs_are_found_from_their_middle<K: Kv>(kv: Arc<K>) {

@@ -12,6 +12,7 @@ pub mod index;
 pub mod keys;
 pub mod kv;
 pub mod memory;
+mod seal;
 
 pub use aggregates::{Aggregates, KvAggregates, MetricRuns, RowQuery};
 pub use backlog::{Backlog, Blob, KvBacklog, Position};
@@ -20,3 +21,4 @@ pub use identity::Identity;
 pub use index::Index;
 pub use keys::Seq;
 pub use kv::{Batch, Direction, Family, Kv, WhenStalled};
+pub use seal::Extent;

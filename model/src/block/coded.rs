@@ -67,12 +67,15 @@ impl Plan {
         for (fine, count) in finest.iter().enumerate().filter(|(_, count)| **count > 0) {
             counts[token_of(base_of(fine, DETAIL_MAX), detail)] += count;
         }
-        let extra: u64 =
-            (0u64..).zip(&counts).map(|(t, n)| u64::from(*n) * u64::from(extra_bits(t as usize, detail))).sum();
+        let extra: u64 = (0u64..)
+            .zip(&counts)
+            .map(|(t, n)| u64::from(*n) * u64::from(extra_bits(t as usize, detail)))
+            .sum();
         let shares = Frequencies::of_counts(&counts)?;
         let mut table = BitWriter::default();
         shares.encode(&mut table);
-        let bytes = (shares.cost(&counts) + extra as f64) as usize / 8 + table.finish().len() + 4 * rans::LANES;
+        let bytes =
+            (shares.cost(&counts) + extra as f64) as usize / 8 + table.finish().len() + 4 * rans::LANES;
         Some(Plan { center, detail, shares, bytes })
     }
 

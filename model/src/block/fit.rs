@@ -1,20 +1,48 @@
 //! Which grid values lie on, and what is left over where they do not.
 
 use super::digits::{DIGITS_MAX, Digits};
+use super::fraction::divisor;
 use super::grid::Grid;
-use super::ordered::ordered;
+use super::ordered::off;
 use super::scale::{Scale, Unit};
 
-/// Values put on a grid.
-#[derive(Clone, Debug)]
-pub(super) struct Fit {
-    pub(super) grid: Grid,
+/// Values as integers and what is left over.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Points {
     /// One per value; of an exception, the one before.
     pub(super) numbers: Vec<i64>,
     /// What values are above the grid's, in the last bits; empty if all are on it.
     pub(super) corrections: Vec<i64>,
     /// Positions of values that are nowhere near.
     pub(super) exceptions: Vec<usize>,
+}
+
+impl Points {
+    /// Sorts numbers, and the distances of the values from theirs, into a fit.
+    pub(super) fn collect(found: impl ExactSizeIterator<Item = (i64, i64)>) -> Points {
+        let count = found.len();
+        let mut points = Points { numbers: Vec::with_capacity(count), ..Points::default() };
+        for (at, (number, off)) in found.enumerate() {
+            if off.unsigned_abs() > CORRECTION_MAX {
+                points.numbers.push(points.numbers.last().copied().unwrap_or(0));
+                points.exceptions.push(at);
+                continue;
+            }
+            points.numbers.push(number);
+            if off != 0 {
+                points.corrections.resize(count, 0);
+                points.corrections[at] = off;
+            }
+        }
+        points
+    }
+}
+
+/// Values put on a grid.
+#[derive(Clone, Debug)]
+pub(super) struct Fit {
+    pub(super) grid: Grid,
+    pub(super) points: Points,
 }
 
 /// Rounding errors of a short sum or a deviation are below it; a value further off is an exception.
@@ -31,83 +59,48 @@ const CHANCE_MIN: u64 = 1 << 42;
 impl Fit {
     /// Puts values on a grid.
     pub(super) fn on(grid: Grid, values: &[f64]) -> Fit {
-        collect(grid, values.iter().map(|value| {
+        let found = values.iter().map(|value| {
             let number = grid.number(*value);
             (number, off(*value, grid.value(number)))
-        }))
+        });
+        Fit { grid, points: Points::collect(found) }
     }
 
     /// Without loss, if the numbers have fewer digits than places: on the grid of such numbers.
     pub(super) fn significant(&self) -> Option<Fit> {
         let Grid::Even(Unit::Decimal { places, multiple: 1 }, _) = self.grid else { return None };
-        let largest = self.numbers.iter().map(|number| number.unsigned_abs()).max()?;
+        let numbers = &self.points.numbers;
+        let largest = numbers.iter().map(|number| number.unsigned_abs()).max()?;
         let mut digits = 1;
-        for number in &self.numbers {
+        for number in numbers {
             digits = digits.max(Digits::of(*number));
             if digits > DIGITS_MAX || largest < 10u64.pow(u32::from(digits)) {
                 return None;
             }
         }
         let (grid, counted) = (Grid::significant(places, digits)?, Digits::new(digits)?);
-        let numbers = self.numbers.iter().map(|number| counted.position(*number)).collect();
-        Some(Fit { grid, numbers, ..self.clone() })
+        let numbers = numbers.iter().map(|number| counted.position(*number)).collect();
+        Some(Fit { grid, points: Points { numbers, ..self.points.clone() } })
     }
 
     /// In multiples, if the numbers have a common divisor.
     pub(super) fn multiples(mut self) -> Fit {
         let Grid::Even(Unit::Decimal { places, .. }, _) = self.grid else { return self };
         let mut multiple = 0;
-        for number in &self.numbers {
+        for number in &self.points.numbers {
             multiple = divisor(multiple, number.unsigned_abs());
             if multiple == 1 {
                 return self;
             }
         }
-        let constant = self.numbers.windows(2).all(|pair| pair[0] == pair[1]);
+        let constant = self.points.numbers.windows(2).all(|pair| pair[0] == pair[1]);
         let grid = Grid::even(Unit::Decimal { places, multiple });
         if let Some(grid) = grid.filter(|_| multiple > 1 && !constant) {
-            self.numbers.iter_mut().for_each(|number| *number /= multiple as i64);
+            self.points.numbers.iter_mut().for_each(|number| *number /= multiple as i64);
             self.grid = grid;
         }
         self
     }
-}
-
-fn divisor(mut a: u64, mut b: u64) -> u64 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
-}
-
-/// How much a value is above another, in steps of the last bit.
-fn off(value: f64, other: f64) -> i64 {
-    ordered(value).wrapping_sub(ordered(other))
-}
-
-/// Sorts numbers and distances (as of [`off`]) into a fit.
-pub(super) fn collect(grid: Grid, found: impl ExactSizeIterator<Item = (i64, i64)>) -> Fit {
-    let mut fit = Fit {
-        grid,
-        numbers: Vec::with_capacity(found.len()),
-        corrections: vec![0; found.len()],
-        exceptions: Vec::new(),
-    };
-    let mut on_grid = true;
-    for (at, (number, off)) in found.enumerate() {
-        if off.unsigned_abs() > CORRECTION_MAX {
-            fit.numbers.push(fit.numbers.last().copied().unwrap_or(0));
-            fit.exceptions.push(at);
-        } else {
-            fit.numbers.push(number);
-            fit.corrections[at] = off;
-            on_grid &= off == 0;
-        }
-    }
-    if on_grid {
-        fit.corrections.clear();
-    }
-    fit
 }
 
 /// The fewest decimal places that most values have; `None` if they are no decimals.

@@ -82,7 +82,9 @@ impl Form {
         let (one, two) = match *self {
             Form::Grid(_) | Form::Fraction { .. } | Form::Dictionary => (None, None),
             Form::Near(_, one) | Form::Share { divisor: one, .. } | Form::Copy(one) => (Some(one), None),
-            Form::Quotient(one, two) | Form::Deviation { mean: one, count: two, .. } => (Some(one), Some(two)),
+            Form::Quotient(one, two) | Form::Deviation { mean: one, count: two, .. } => {
+                (Some(one), Some(two))
+            }
         };
         one.into_iter().chain(two)
     }
@@ -100,9 +102,7 @@ impl Form {
                 let [mean, count, code] = reader.array()?;
                 Form::Deviation { mean, count, unit: Unit::decode(code, reader)? }
             }
-            code if code & NEAR != 0 => {
-                Form::Near(Grid::decode(code & !NEAR, reader)?, reader.byte()?)
-            }
+            code if code & NEAR != 0 => Form::Near(Grid::decode(code & !NEAR, reader)?, reader.byte()?),
             _ => return Err(Corrupt),
         })
     }

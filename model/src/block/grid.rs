@@ -64,9 +64,7 @@ impl Grid {
             Grid::Significant(_, scale, digits) => {
                 numbers.map(|number| scale.value(digits.number(number))).collect()
             }
-            Grid::Bits(shift) => {
-                numbers.map(|number| from_shortened(number, u32::from(shift))).collect()
-            }
+            Grid::Bits(shift) => numbers.map(|number| from_shortened(number, u32::from(shift))).collect(),
         }
     }
 

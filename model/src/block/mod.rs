@@ -11,6 +11,7 @@ mod draft;
 mod estimate;
 mod fit;
 mod form;
+mod fraction;
 mod frequency;
 mod grid;
 mod open;
@@ -42,6 +43,11 @@ const COLUMN_DEPTH_MAX: usize = 4;
 const FEW_MAX: usize = 256;
 
 const VERSION: u8 = 0xb1;
+
+/// Whether a stored value is a block, not a [`Run`] as a checkpoint leaves it.
+pub fn is_block(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&VERSION)
+}
 
 /// The stored form of a run of at most [`BUCKETS_MAX`] buckets. `seq` orders blocks and runs that hold
 /// the same bucket: the higher one wins.

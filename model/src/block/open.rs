@@ -199,7 +199,9 @@ impl Open<'_, '_> {
         }
         let entries = stream::decode(&mut self.reader, entries)?.spread();
         let indexes = stream::decode(&mut self.reader, count)?.spread();
-        let entry = |index| Ok(from_ordered(*usize::try_from(index).ok().and_then(|i| entries.get(i)).ok_or(Corrupt)?));
+        let entry = |index| {
+            Ok(from_ordered(*usize::try_from(index).ok().and_then(|i| entries.get(i)).ok_or(Corrupt)?))
+        };
         indexes.into_iter().map(entry).collect()
     }
 

@@ -18,6 +18,12 @@ fn turned(number: i64) -> i64 {
     number ^ ((number >> 63) & i64::MAX)
 }
 
+/// How much a value is above another, in steps of the last bit.
+#[inline]
+pub(super) fn off(value: f64, other: f64) -> i64 {
+    ordered(value).wrapping_sub(ordered(other))
+}
+
 /// Without the `shift` lowest bits, which must be equal in all values (32-bit floats have 29 zeros).
 #[inline]
 pub(super) fn shortened(value: f64, shift: u32) -> i64 {

@@ -62,7 +62,8 @@ impl Presence {
         let mut positions = Vec::new();
         let mut at = 0;
         for (index, length) in stream::decode(reader, count)?.spread().into_iter().enumerate() {
-            let length = usize::try_from(length).ok().filter(|length| *length <= buckets - at).ok_or(Corrupt)?;
+            let length =
+                usize::try_from(length).ok().filter(|length| *length <= buckets - at).ok_or(Corrupt)?;
             if index % 2 == 1 {
                 positions.extend(at as u32..(at + length) as u32);
             }

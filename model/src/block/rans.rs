@@ -73,11 +73,7 @@ fn slots(frequencies: &Frequencies) -> Vec<Slot> {
 ///
 /// # Errors
 /// [`Corrupt`] if words are missing or left over.
-pub(super) fn decode(
-    bytes: &[u8],
-    count: usize,
-    frequencies: &Frequencies,
-) -> Result<Vec<u16>, Corrupt> {
+pub(super) fn decode(bytes: &[u8], count: usize, frequencies: &Frequencies) -> Result<Vec<u16>, Corrupt> {
     let mut reader = Reader::new(bytes);
     let slots = slots(frequencies);
     let mask = (1usize << frequencies.scale) - 1;

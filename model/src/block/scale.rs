@@ -76,7 +76,10 @@ impl Unit {
             Unit::Binary { exponent } => {
                 let power = |exponent: i16| f64::from_bits(((1023 + i64::from(exponent)) as u64) << 52);
                 let known = (-1022..=1022).contains(&exponent);
-                known.then(|| Scale { numerator: power(exponent.max(0)), denominator: power(-exponent.min(0)) })
+                known.then(|| Scale {
+                    numerator: power(exponent.max(0)),
+                    denominator: power(-exponent.min(0)),
+                })
             }
         }
     }

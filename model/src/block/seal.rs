@@ -82,7 +82,9 @@ impl Others<'_> {
         if let Some((source, unit)) = self.copy(values) {
             return (Draft::exact(Form::Copy(source)), unit);
         }
-        if let Some(draft) = self.quotient(values).filter(|draft| draft.bits < 2.0 * values.len() as f64 + 40.0) {
+        if let Some(draft) =
+            self.quotient(values).filter(|draft| draft.bits < 2.0 * values.len() as f64 + 40.0)
+        {
             return (draft, None);
         }
         let (mut best, fit) = draft::alone(values);
@@ -121,8 +123,9 @@ impl Others<'_> {
     }
 
     fn find(&self, formula: Formula) -> Option<(Index, Vec<f64>)> {
-        let wanted =
-            |column: &Written| column.method.formula() == formula && column.method.is_rate() == self.method.is_rate();
+        let wanted = |column: &Written| {
+            column.method.formula() == formula && column.method.is_rate() == self.method.is_rate()
+        };
         let index = self.written.iter().position(wanted)?;
         let column = &self.written[index];
         if column.depth >= COLUMN_DEPTH_MAX {
@@ -150,23 +153,36 @@ impl Others<'_> {
         if self.method.formula() != Formula::Std || values.is_empty() {
             return Vec::new();
         }
-        let (Some((mean, means)), Some((count, counts))) = (self.find(Formula::Mean), self.find(Formula::Count)) else {
+        let (Some((mean, means)), Some((count, counts))) =
+            (self.find(Formula::Mean), self.find(Formula::Count))
+        else {
             return Vec::new();
         };
         let mut units: Vec<Unit> = Vec::new();
-        for unit in self.written.iter().filter(|column| column.method.formula() != Formula::Count).filter_map(|column| column.unit) {
+        for unit in self
+            .written
+            .iter()
+            .filter(|column| column.method.formula() != Formula::Count)
+            .filter_map(|column| column.unit)
+        {
             if !units.contains(&unit) {
                 units.push(unit);
             }
         }
-        units.into_iter().filter_map(|unit| Draft::deviation(values, unit, (mean, count), &means, &counts)).collect()
+        units
+            .into_iter()
+            .filter_map(|unit| Draft::deviation(values, unit, (mean, count), &means, &counts))
+            .collect()
     }
 
     fn stored_presence(&self) -> Option<Stored> {
         if *self.presence == Presence::All {
             return None;
         }
-        let same = self.written.iter().position(|column| column.presence == *self.presence && column.depth < COLUMN_DEPTH_MAX);
+        let same = self
+            .written
+            .iter()
+            .position(|column| column.presence == *self.presence && column.depth < COLUMN_DEPTH_MAX);
         if let Some(index) = same {
             return Some(Stored::As(index as Index));
         }

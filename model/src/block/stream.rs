@@ -79,8 +79,7 @@ pub(super) fn decode(reader: &mut Reader<'_>, count: usize) -> Result<Numbers, C
         return Ok(Numbers::All(Vec::new()));
     }
     let head = reader.byte()?;
-    let prediction =
-        Prediction { order: usize::from((head >> 2) & 7), smoothing: u32::from(head >> 5) };
+    let prediction = Prediction { order: usize::from((head >> 2) & 7), smoothing: u32::from(head >> 5) };
     if head & 3 == CONSTANT && prediction.order == 0 {
         return Ok(Numbers::Same(reader.signed()?, count));
     }

@@ -1,6 +1,6 @@
 use super::datasets::{self, MIX, SHAPES};
 use orzo_model::run::Run;
-use orzo_model::{Column, Granularity, MethodSet, Measure, Method, SECOND, Timestamp, block, rollup};
+use orzo_model::{Column, Granularity, Measure, Method, MethodSet, SECOND, Timestamp, block, rollup};
 use std::time::Instant;
 
 const START: u64 = 1_767_225_600;
@@ -12,7 +12,10 @@ fn methods(names: &str) -> MethodSet {
 fn rolled(values: &[f64], step: u64, slot: u64, names: &str) -> Run {
     let points: Vec<Measure> = (0..)
         .zip(values)
-        .map(|(i, value)| Measure { at: Timestamp::from_ns((START + i * step) * SECOND).unwrap(), value: *value })
+        .map(|(i, value)| Measure {
+            at: Timestamp::from_ns((START + i * step) * SECOND).unwrap(),
+            value: *value,
+        })
         .collect();
     rollup::rollup(&points, Granularity::from_ns(slot * SECOND).unwrap(), &methods(names), Timestamp::EPOCH)
 }
@@ -49,7 +52,10 @@ fn average(name: &str, indexes: std::ops::Range<usize>, hours: usize, slot: u64,
         let (a, b, c) = measure(name, index, hours, slot, names);
         sum = (sum.0 + a / k, sum.1 + b / k, sum.2 + c / k);
     }
-    println!("{name:10} {hours}h slot {slot:3} {names:28} {:7.3} B  encode {:6.1} ns  decode {:5.1} ns", sum.0, sum.1, sum.2);
+    println!(
+        "{name:10} {hours}h slot {slot:3} {names:28} {:7.3} B  encode {:6.1} ns  decode {:5.1} ns",
+        sum.0, sum.1, sum.2
+    );
 }
 
 #[test]
@@ -69,5 +75,32 @@ fn table() {
     for k in 0..20 {
         print!("{:18}", MIX[k].0);
         average("mix", k..k + 1, hours, 60, six);
+    }
+}
+
+fn directory(bytes: &[u8]) -> Vec<(Method, usize, u8)> {
+    let mut r = orzo_model::codec::Reader::new(&bytes[1..]);
+    let (_, _, _, missing) =
+        (r.varint().unwrap(), r.varint().unwrap(), r.varint().unwrap(), r.varint().unwrap());
+    assert_eq!(missing, 0);
+    let n = r.varint().unwrap();
+    let d: Vec<_> = (0..n)
+        .map(|_| (Method::from_index(r.byte().unwrap()).unwrap(), r.varint().unwrap() as usize))
+        .collect();
+    d.into_iter().map(|(m, len)| (m, len, r.take(len).unwrap()[0])).collect()
+}
+
+#[test]
+fn columns() {
+    let six = "mean,min,max,sum,std,count";
+    for k in 0..20 {
+        let values = datasets::series("mix", k, 24, 10);
+        let run = rolled(&values, 10, 60, six);
+        let bytes = block::encode(&run, 7);
+        print!("{:18}", MIX[k].0);
+        for (m, len, head) in directory(&bytes) {
+            print!(" {m} {:.2} ({head:02x})", len as f64 / run.starts().len() as f64);
+        }
+        println!();
     }
 }

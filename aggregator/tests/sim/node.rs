@@ -1,0 +1,131 @@
+//! One node as the daemon wires it, but in one thread: nothing moves unless it is told to.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crossbeam::channel::{Receiver, unbounded};
+use orzo_aggregator::command::Ack;
+use orzo_aggregator::{
+    CheckpointJob, Driver, Handle, Name, Recovered, Resolution, Resolver, Running, Shard, ShardConfig, Syncer,
+    recover,
+};
+use orzo_base::{Exchange, Producer};
+use orzo_model::{Batch, Timestamp};
+use orzo_store::index::KvIndex;
+use orzo_store::{Aggregates, Backlog, Index, Kv, KvAggregates, KvBacklog, Result};
+
+use crate::kv::FaultyKv;
+use crate::setup::{Setup, rules};
+
+thread_local! {
+    static NOW: Cell<Timestamp> = const { Cell::new(Timestamp::EPOCH) };
+}
+
+/// The clock of this thread's simulation.
+pub(crate) fn now() -> Timestamp {
+    NOW.get()
+}
+
+pub(crate) fn set_now(now: Timestamp) {
+    NOW.set(now);
+}
+
+/// A checkpoint in the hands of a flusher.
+pub(crate) struct InHand {
+    pub(crate) job: CheckpointJob,
+    pub(crate) rows_stored: bool,
+}
+
+/// Questions in the hands of the resolver, and what the index said.
+pub(crate) struct Asked {
+    pub(crate) names: Vec<Name>,
+    pub(crate) answers: Vec<Resolution>,
+}
+
+/// A process.
+pub(crate) struct Node {
+    pub(crate) backlog: Arc<dyn Backlog>,
+    pub(crate) aggregates: Arc<dyn Aggregates>,
+    pub(crate) index: Arc<dyn Index>,
+    pub(crate) handle: Handle,
+    pub(crate) shards: Vec<Running>,
+    pub(crate) producers: Vec<Producer<Batch>>,
+    pub(crate) jobs: Receiver<CheckpointJob>,
+    pub(crate) in_hand: Vec<InHand>,
+    pub(crate) resolver: Resolver,
+    pub(crate) asked: Option<Asked>,
+    pub(crate) syncer: Syncer,
+    pub(crate) acks: Vec<Ack>,
+    /// What each shard found.
+    pub(crate) recovered: Vec<Recovered>,
+}
+
+impl Node {
+    /// Starts on what the engine holds.
+    ///
+    /// # Errors
+    /// If the engine fails meanwhile.
+    pub(crate) fn start(kv: &Arc<FaultyKv>, setup: &Setup) -> Result<Self> {
+        let any: Arc<dyn Kv> = kv.clone();
+        let backlog: Arc<dyn Backlog> = Arc::new(KvBacklog::new(any.clone(), setup.partitions));
+        let index: Arc<dyn Index> = Arc::new(KvIndex::open(any.clone())?);
+        let (producers, lanes) = Exchange::open(setup.listeners, setup.shards, Batch::new);
+        let bells = lanes.iter().map(|lane| lane.doorbell().clone()).collect();
+        let (handle, inboxes) = Handle::new(setup.partitions, bells);
+        let (submit, jobs) = unbounded();
+        let (ask, names) = unbounded();
+        let (wait, waiting) = unbounded();
+        let mut shards = Vec::new();
+        let mut recovered = Vec::new();
+        for (number, (lane, commands)) in lanes.into_iter().zip(inboxes).enumerate() {
+            let config = shard_config(setup, &handle, number);
+            let mut shard = Shard::new(config, handle.counters(number).clone());
+            recovered.push(recover(&mut shard, &*backlog, &*index, now())?);
+            shards.push(Running::new(Driver {
+                shard,
+                lane,
+                commands,
+                backlog: backlog.clone(),
+                durability: setup.durability,
+                syncer: wait.clone(),
+                names: ask.clone(),
+                jobs: submit.clone(),
+                handle: handle.clone(),
+                clock: now,
+            }));
+        }
+        Ok(Node {
+            aggregates: Arc::new(KvAggregates::new(any, setup.partitions)),
+            resolver: Resolver {
+                index: index.clone(),
+                backlog: backlog.clone(),
+                rules: rules(),
+                names,
+                handle: handle.clone(),
+                clock: now,
+            },
+            syncer: Syncer { backlog: backlog.clone(), waiting, interval: None },
+            backlog,
+            index,
+            handle,
+            shards,
+            producers,
+            jobs,
+            in_hand: Vec::new(),
+            asked: None,
+            acks: Vec::new(),
+            recovered,
+        })
+    }
+}
+
+fn shard_config(setup: &Setup, handle: &Handle, number: usize) -> ShardConfig {
+    ShardConfig {
+        partitions: setup.partitions,
+        owned: handle.owned(number),
+        flush_interval_ns: setup.flush_interval_ns,
+        checkpoint_age_ns: setup.checkpoint_age_ns,
+        series_max: setup.series_max,
+        semantics: setup.semantics,
+    }
+}

@@ -1,0 +1,92 @@
+//! Doubles as decimals divided by small integers: means of which the sum and the count are gone.
+
+use super::ordered::off;
+use super::scale::{Scale, Unit};
+
+/// Greatest divisor.
+const DIVISOR_MAX: i64 = 1 << 14;
+/// Decimals times divisors stay below it: chance puts a double near a fraction of more bits.
+const PRODUCT_MAX: f64 = 17_592_186_044_416.0;
+/// Decimal places tried.
+const PLACES_MAX: u8 = 4;
+/// Values looked at.
+const SAMPLE: usize = 16;
+
+/// `number / divisor`, in units of a scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fraction {
+    pub(super) number: i64,
+    pub(super) divisor: i64,
+}
+
+impl Fraction {
+    /// The value.
+    #[inline]
+    pub(super) fn value(self, scale: Scale) -> f64 {
+        scale.value(self.number) / self.divisor as f64
+    }
+
+    /// The simplest one that is `value` but for rounding: a convergent of its continued fraction.
+    pub(super) fn of(value: f64, scale: Scale) -> Option<Fraction> {
+        let mut rest = scale.in_units(value.abs());
+        let (mut before, mut last) = ((0.0, 1.0), (1.0, 0.0));
+        loop {
+            let whole = rest.floor();
+            (before, last) = (last, (whole * last.0 + before.0, whole * last.1 + before.1));
+            if !(last.0 * last.1 < PRODUCT_MAX && last.1 <= DIVISOR_MAX as f64) {
+                return None;
+            }
+            let number = if value < 0.0 { -last.0 } else { last.0 };
+            let fraction = Fraction { number: number as i64, divisor: last.1 as i64 };
+            if off(value, fraction.value(scale)).unsigned_abs() <= 2 {
+                return Some(fraction);
+            }
+            rest = 1.0 / (rest - whole);
+        }
+    }
+}
+
+/// The decimal places that give the shortest fractions; `None` if too many values have none.
+pub(super) fn places(values: &[f64]) -> Option<u8> {
+    let step = values.len().div_ceil(SAMPLE).max(1);
+    let sample: Vec<f64> = values.iter().step_by(step).copied().filter(|value| value.is_finite()).collect();
+    let costs = (0..=PLACES_MAX).filter_map(|places| Some((cost(&sample, places)?, places)));
+    costs.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, places)| places)
+}
+
+/// Bits of the fractions of a sample.
+fn cost(sample: &[f64], places: u8) -> Option<f64> {
+    let scale = Unit::Decimal { places, multiple: 1 }.scale()?;
+    let mut misses = 0;
+    let mut bits = 0.0;
+    for value in sample {
+        match Fraction::of(*value, scale) {
+            Some(found) => bits += ((found.number.unsigned_abs() + 1) as f64 * found.divisor as f64).log2(),
+            None => misses += 1,
+        }
+        if misses > sample.len() / 4 {
+            return None;
+        }
+    }
+    Some(bits + misses as f64 * 64.0)
+}
+
+/// The least common multiple of divisors, if it is small.
+pub(super) fn common_divisor(fractions: impl Iterator<Item = Fraction>) -> Option<i64> {
+    let mut common = 1;
+    for fraction in fractions {
+        common *= fraction.divisor / divisor(common as u64, fraction.divisor as u64) as i64;
+        if common > DIVISOR_MAX {
+            return None;
+        }
+    }
+    Some(common)
+}
+
+/// The greatest common divisor.
+pub(super) fn divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
