@@ -14,9 +14,13 @@ use crossbeam::utils::CachePadded;
 
 use crate::doorbell::Doorbell;
 
+/// What a producer owns at least: room for the burst that gathers while a consumer is busy with its own.
+const POOL_ITEMS_MIN: usize = 16;
+
 /// Items a producer owns: one being filled per consumer, two in flight per consumer, one spare.
 pub const fn pool_items(consumers: usize) -> usize {
-    3 * consumers + 1
+    let each = 3 * consumers + 1;
+    if each > POOL_ITEMS_MIN { each } else { POOL_ITEMS_MIN }
 }
 
 struct Queue<T> {

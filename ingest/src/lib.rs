@@ -10,6 +10,7 @@ mod datagram;
 mod intake;
 pub mod limits;
 pub mod listener;
+mod pace;
 pub mod router;
 pub mod socket;
 pub mod statsd;

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
@@ -22,6 +23,7 @@ use crate::counters::ListenerCounters;
 use crate::datagram::DatagramDoor;
 use crate::intake::{Intake, Progress};
 use crate::limits::{ACCEPTS_PER_TURN, DATAGRAM_BYTES_MAX, DATAGRAMS_PER_CALL, Limits, SWEEP};
+use crate::pace::Pace;
 use crate::router::{Router, Routes};
 use crate::socket::{BoundSocket, SocketPath, Transport};
 use crate::statsd::{Naming, Parser};
@@ -70,6 +72,7 @@ pub struct Listener {
     /// Whether something happened since the last sweep.
     is_active: bool,
     next_sweep: Instant,
+    pace: Pace,
     datagrams: ReceiveBuffers,
     stream_buffer: Box<[u8]>,
     intake: Intake,
@@ -112,6 +115,7 @@ impl Listener {
             failed: Vec::new(),
             is_active: false,
             next_sweep: Instant::now(),
+            pace: Pace::new(Instant::now()),
             datagrams: ReceiveBuffers::new(DATAGRAMS_PER_CALL, DATAGRAM_BYTES_MAX),
             stream_buffer: stream::shared_buffer(),
             intake: Intake { parser: Parser::new(naming), router, counters },
@@ -149,9 +153,15 @@ impl Listener {
         Ok(())
     }
 
-    /// Sleeps until something is to be done. The one place that decides how long: a pause between turns
-    /// under load, to read more with one call, belongs here.
+    /// Sleeps until something is to be done. The one place that decides how long.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        if self.ready.is_empty() && !self.stop.requested() {
+            let counters = &self.intake.counters;
+            let (datagrams, buffer_bytes) = (counters.datagrams.get(), counters.receive_buffer_bytes.get());
+            if let Some(nap) = self.pace.nap(Instant::now(), datagrams, buffer_bytes) {
+                thread::sleep(nap);
+            }
+        }
         let timeout = if !self.ready.is_empty() {
             Some(Duration::ZERO)
         } else if self.is_active || self.connections.len() > 0 || !self.failed.is_empty() {
