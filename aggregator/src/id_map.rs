@@ -35,5 +35,8 @@ impl Hasher for IdHasher {
 /// A map by metric.
 pub(crate) type IdMap<T> = HashMap<MetricId, T, BuildHasherDefault<IdHasher>>;
 
+/// A set of metrics.
+pub(crate) type IdSet = HashSet<MetricId, BuildHasherDefault<IdHasher>>;
+
 /// A set of 64-bit hashes.
 pub(crate) type HashedSet = HashSet<u64, BuildHasherDefault<IdHasher>>;

@@ -97,13 +97,9 @@ impl SeriesTable {
         self.queues[partition.index()].last_seq = seq;
     }
 
-    /// Drops a series.
+    /// Drops a series. If it is dirty its place in the queue passes with the next checkpoint.
     pub(crate) fn forget(&mut self, id: MetricId) {
-        if self.series.remove(&id).is_some_and(|series| series.is_dirty()) {
-            let queue = &mut self.queues[self.partitions.of(id).index()];
-            queue.dirty.retain(|dirty| dirty.id != id);
-            self.dirty -= 1;
-        }
+        self.series.remove(&id);
     }
 
     /// When the oldest measure came that no checkpoint has taken.

@@ -14,6 +14,7 @@ use orzo_store::{Blob, Seq};
 
 use crate::command::{Command, Commit, Outbox, Pending, PostError, ReadKey, Resolution};
 use crate::counters::ShardCounters;
+use crate::id_map::IdSet;
 use crate::limits::{COMMIT_INTERVAL_NS, DIRTY_MEASURES};
 use crate::record::{self, Payload};
 use crate::series_table::SeriesTable;
@@ -131,6 +132,7 @@ impl Shard {
             }
             Command::Stop => self.stopping = true,
         }
+        self.publish_pending();
     }
 
     fn read(&self, key: &ReadKey) -> orzo_model::Column {
@@ -150,11 +152,15 @@ impl Shard {
     }
 
     fn forget(&mut self, ids: &[MetricId]) {
+        let ids: IdSet = ids.iter().copied().collect();
         ids.iter().for_each(|id| self.series.forget(*id));
-        let gone: Vec<Pending> =
-            self.pending.extract_if(.., |pending| ids.contains(&pending.record.id)).collect();
-        self.lose(DropReason::MetricDeleted, samples_of(&gone));
-        self.statsd.forget(ids, &self.counters);
+        let counters = &self.counters;
+        self.pending.retain(|pending| {
+            let gone = ids.contains(&pending.record.id);
+            counters.drop_samples(DropReason::MetricDeleted, if gone { pending.samples } else { 0 });
+            !gone
+        });
+        self.statsd.forget(&ids, counters);
     }
 
     /// Lets time pass: slots that are due hand over what they have, series that have waited long enough

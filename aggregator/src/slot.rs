@@ -202,6 +202,13 @@ impl Slot {
         }
     }
 
+    /// Forgets everything; says how many samples that was.
+    pub(crate) fn clear(&mut self) -> u64 {
+        let samples = self.samples;
+        self.take(Timestamp::EPOCH, &mut Vec::new());
+        samples
+    }
+
     /// Tells a gauge the level before its first change here.
     pub(crate) fn rebase(&mut self, level: Option<f64>) {
         if let Value::Gauge(gauge) = &mut self.value

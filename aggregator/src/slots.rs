@@ -73,14 +73,11 @@ impl Slots {
         self.table.iter().copied().filter(|index| wanted(&self.slots[*index as usize])).collect()
     }
 
-    /// Drops a slot; says how many samples went with it.
+    /// Drops a slot; says how many samples went with it. Its place among the touched ones stays: whoever
+    /// comes by finds it empty, or another's.
     pub(crate) fn remove(&mut self, index: u32) -> u64 {
         let slot = &mut self.slots[index as usize];
-        let samples = std::mem::take(&mut slot.samples);
-        if std::mem::take(&mut slot.touched) {
-            let list = if slot.waits_for_flush() { &mut self.touched_for_flush } else { &mut self.touched };
-            list.retain(|touched| *touched != index);
-        }
+        let samples = slot.clear();
         if let Ok(entry) = self.table.find_entry(hash(slot.id), |known| *known == index) {
             entry.remove();
             self.free.push(index);

@@ -11,7 +11,7 @@ use orzo_model::{ArchivePolicy, MetricId, Timestamp};
 
 use crate::command::{Name, Pending, Resolution};
 use crate::counters::ShardCounters;
-use crate::id_map::IdMap;
+use crate::id_map::{IdMap, IdSet};
 use crate::limits::{NAMES_PER_ASK, NAMES_WAITING, REFUSAL_NS};
 use crate::record::Record;
 use crate::slot::{Destination, Part, Semantics, Slot};
@@ -167,6 +167,9 @@ impl Statsd {
         for index in touched {
             let slot = self.slots.get_mut(index);
             slot.touched = false;
+            if slot.samples == 0 {
+                continue;
+            }
             let Destination::Known(id, policy) = &slot.destination else {
                 self.slots.touch(index);
                 continue;
@@ -192,7 +195,7 @@ impl Statsd {
     }
 
     /// These metrics are gone: their series, should they speak again, are new ones.
-    pub(crate) fn forget(&mut self, ids: &[MetricId], counters: &ShardCounters) {
+    pub(crate) fn forget(&mut self, ids: &IdSet, counters: &ShardCounters) {
         let gone = |slot: &Slot| matches!(&slot.destination, Destination::Known(id, _) if ids.contains(id));
         for index in self.slots.find_all(gone) {
             self.drop_slot(index, DropReason::MetricDeleted, counters);
