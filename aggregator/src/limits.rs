@@ -21,3 +21,7 @@ pub const REFUSAL_NS: u64 = 10 * orzo_model::SECOND;
 pub const COMMIT_INTERVAL_NS: u64 = orzo_model::SECOND;
 /// Raw measures that wait for a checkpoint in one shard before it starts early; 16 bytes each.
 pub const DIRTY_MEASURES: usize = 4 << 20;
+/// A series that has been stored whole and silent for so long leaves memory.
+pub const IDLE_NS: u64 = 600 * orzo_model::SECOND;
+/// Series that leave memory in one tick, at most.
+pub const EVICTIONS_PER_TICK: usize = 16_384;

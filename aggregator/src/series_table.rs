@@ -7,12 +7,19 @@ use orzo_model::{MetricId, Partition, Partitions, Timestamp};
 use orzo_store::Seq;
 
 use crate::id_map::IdMap;
-use crate::limits::SERIES_PER_CHECKPOINT;
+use crate::limits::{EVICTIONS_PER_TICK, IDLE_NS, SERIES_PER_CHECKPOINT};
 
 struct Dirty {
     id: MetricId,
     /// Number of the first blob that is not in a checkpoint.
     first_seq: Seq,
+    since: Timestamp,
+}
+
+/// A series that was stored whole when it had seen this blob.
+struct Clean {
+    id: MetricId,
+    seq: Seq,
     since: Timestamp,
 }
 
@@ -41,12 +48,14 @@ pub(crate) struct SeriesTable {
     series: IdMap<Series>,
     queues: Vec<Queue>,
     dirty: usize,
+    /// In the order in which they were stored.
+    clean: VecDeque<Clean>,
 }
 
 impl SeriesTable {
     pub(crate) fn new(partitions: Partitions) -> Self {
         let queues = (0..partitions.count()).map(|_| Queue::default()).collect();
-        SeriesTable { partitions, series: IdMap::default(), queues, dirty: 0 }
+        SeriesTable { partitions, series: IdMap::default(), queues, dirty: 0, clean: VecDeque::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -129,12 +138,15 @@ impl SeriesTable {
     }
 
     /// The job of a partition is done. If it failed, its series are dirty again, and the oldest.
-    pub(crate) fn end_checkpoint(&mut self, partition: Partition, stored: bool) {
+    pub(crate) fn end_checkpoint(&mut self, partition: Partition, stored: bool, now: Timestamp) {
         let queue = &mut self.queues[partition.index()];
         for taken in queue.in_flight.take().into_iter().flatten().rev() {
             let Some(series) = self.series.get_mut(&taken.id) else { continue };
             if stored {
                 series.end_checkpoint();
+                if !series.is_dirty() {
+                    self.clean.push_back(Clean { id: taken.id, seq: series.seq(), since: now });
+                }
                 continue;
             }
             if series.is_dirty() {
@@ -144,6 +156,20 @@ impl SeriesTable {
             series.abort_checkpoint();
             queue.dirty.push_front(taken);
             self.dirty += 1;
+        }
+    }
+
+    /// Lets series go that have been silent since a checkpoint stored all they had, some time ago. They come
+    /// back from the store when they speak.
+    pub(crate) fn evict(&mut self, now: Timestamp) {
+        let due = |clean: &Clean| clean.since.saturating_add(IDLE_NS) <= now;
+        for _ in 0..EVICTIONS_PER_TICK {
+            let Some(clean) = self.clean.pop_front_if(|clean| due(clean)) else { break };
+            // If it has spoken since, there is or will be a later entry.
+            let silent = |series: &Series| !series.is_dirty() && series.seq() == clean.seq;
+            if self.series.get(&clean.id).is_some_and(silent) {
+                self.series.remove(&clean.id);
+            }
         }
     }
 

@@ -124,7 +124,7 @@ impl Shard {
                     .for_each(|series| series.set_policy(policy.clone()));
             }
             Command::Checkpointed { partition, stored } => {
-                self.series.end_checkpoint(partition, stored);
+                self.series.end_checkpoint(partition, stored, self.now);
                 let counter =
                     if stored { &self.counters.checkpoints } else { &self.counters.checkpoints_failed };
                 counter.add(1);
@@ -176,6 +176,7 @@ impl Shard {
                 self.next_flush = next_multiple(now, self.config.flush_interval_ns);
             }
             self.collect(now, flush);
+            self.series.evict(now);
             self.publish();
         }
         self.last_words = last;
