@@ -12,7 +12,7 @@ mod write;
 use indexmap::IndexMap;
 
 pub(crate) use read::{Kind, ReadError, Reader};
-pub(crate) use write::Writer;
+pub(crate) use write::{Writer, push_float};
 
 /// A JSON object; a key keeps the place where it first came.
 pub(crate) type Object = IndexMap<String, Value>;

@@ -37,17 +37,17 @@ impl Writer {
 
     /// Writes a float: shortest form that reads back the same, with a fraction or exponent.
     pub fn float(&mut self, number: f64) {
-        let mut buffer = zmij::Buffer::new();
-        let text = if number.is_finite() {
-            buffer.format_finite(number)
-        } else if number.is_nan() {
-            "NaN"
-        } else if number > 0.0 {
-            "Infinity"
-        } else {
-            "-Infinity"
-        };
-        self.item().push_str(text);
+        push_float(self.item(), number);
+    }
+
+    /// Writes an item that `push` appends as it stands.
+    pub fn written(&mut self, push: impl FnOnce(&mut String)) {
+        push(self.item());
+    }
+
+    /// Makes room for so many bytes more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
     }
 
     /// Writes a string.
@@ -113,6 +113,21 @@ impl Writer {
         self.out.push(close);
         self.comma_due = true;
     }
+}
+
+/// Appends a float as [`Writer::float`] does.
+#[inline]
+pub fn push_float(out: &mut String, number: f64) {
+    let mut buffer = zmij::Buffer::new();
+    out.push_str(if number.is_finite() {
+        buffer.format_finite(number)
+    } else if number.is_nan() {
+        "NaN"
+    } else if number > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    });
 }
 
 fn push_quoted(out: &mut String, text: &str) {

@@ -55,7 +55,6 @@ pub(super) fn resource_type(resource_type: &ResourceType) -> Value {
 /// The definition of an attribute.
 pub(super) fn attribute(attribute: &Attribute) -> Value {
     let mut entries = vec![("type", attribute.kind.name().into()), ("required", attribute.required.into())];
-    let bound = |bound: Option<f64>| bound.map_or(Value::Null, Value::Float);
     match attribute.kind {
         AttributeKind::Text { min_length, max_length } => {
             entries.push(("min_length", u64::from(min_length).into()));
@@ -68,6 +67,16 @@ pub(super) fn attribute(attribute: &Attribute) -> Value {
         AttributeKind::Uuid | AttributeKind::Bool | AttributeKind::Time => {}
     }
     Value::object(entries)
+}
+
+/// A bound of a number as it was most likely written: the reference keeps it, and clients compare texts.
+fn bound(bound: Option<f64>) -> Value {
+    const EXACT_MAX: f64 = (1u64 << f64::MANTISSA_DIGITS) as f64;
+    match bound {
+        None => Value::Null,
+        Some(whole) if whole.fract() == 0.0 && whole.abs() <= EXACT_MAX => Value::Int(whole as i128),
+        Some(number) => Value::Float(number),
+    }
 }
 
 /// Which keys of a resource are shown.

@@ -9,7 +9,7 @@ mod print;
 mod timespan;
 mod timestamp;
 
-pub use print::{push_iso_micros, push_iso_seconds, span_text};
+pub use print::{IsoClock, push_iso_micros, push_iso_seconds, span_text};
 pub use timespan::{
     parse_signed_timespan, parse_timespan, signed_timespan_from_seconds, timespan_from_seconds,
 };

@@ -15,6 +15,41 @@ pub fn push_iso_seconds(out: &mut String, at: Timestamp) {
     out.push_str("+00:00");
 }
 
+/// Prints ascending instants as [`push_iso_seconds`] does; works out the date only when it changes.
+#[derive(Debug)]
+pub struct IsoClock {
+    day: u64,
+    date: String,
+}
+
+impl Default for IsoClock {
+    fn default() -> Self {
+        IsoClock { day: u64::MAX, date: String::new() }
+    }
+}
+
+impl IsoClock {
+    /// Appends an instant, cut to seconds.
+    #[inline]
+    pub fn push(&mut self, out: &mut String, at: Timestamp) {
+        const DAY: u64 = 86_400;
+        let seconds = at.ns() / SECOND;
+        if seconds / DAY != self.day {
+            self.day = seconds / DAY;
+            self.date.clear();
+            push_iso_seconds(&mut self.date, at);
+            self.date.truncate("2015-03-06T".len());
+        }
+        let of_day = seconds % DAY;
+        let digits = |number: u64| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        let ([a, b], [c, d], [e, f]) = (digits(of_day / 3600), digits(of_day / 60 % 60), digits(of_day % 60));
+        let time = [a, b, b':', c, d, b':', e, f];
+        out.push_str(&self.date);
+        out.push_str(std::str::from_utf8(&time).expect("digits and colons"));
+        out.push_str("+00:00");
+    }
+}
+
 /// `2015-03-06T14:33:57.123456+00:00`: dates of resources; the fraction only if it is not zero.
 pub fn push_iso_micros(out: &mut String, at: Timestamp) {
     push_civil(out, civil(at));
@@ -73,6 +108,18 @@ fn push_micros(out: &mut String, micros: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_prints_what_each_instant_prints_alone() {
+        let mut clock = IsoClock::default();
+        for seconds in [0, 1, 59, 3_599, 86_399, 86_400, 951_827_696, 951_868_800, 9_223_372_036, 60] {
+            let at = Timestamp::from_ns(seconds * SECOND + 999_999_999).unwrap_or(Timestamp::MAX);
+            let (mut one, mut all) = (String::new(), String::new());
+            push_iso_seconds(&mut one, at);
+            clock.push(&mut all, at);
+            assert_eq!(one, all);
+        }
+    }
 
     #[test]
     fn dates_keep_microseconds_and_measures_seconds() {
