@@ -6,7 +6,7 @@ use orzo_model::{ArchivePolicy, Column, Granularity, Method, MetricId, Timestamp
 
 use crate::call::Call;
 use crate::error::{ApiError, Outcome};
-use crate::json::{Value, Writer};
+use crate::json::{Value, Writer, push_float};
 use crate::query::Repeated;
 
 /// `start` or `stop`; empty is absent.

@@ -27,7 +27,7 @@ fn definitions_are_completed() {
     assert_eq!(made.header("location"), Some("http://here/v1/resource_type/vm"));
     let expected = json!({
         "s": {"type": "string", "required": true, "min_length": 0, "max_length": 255},
-        "n": {"type": "number", "required": false, "min": 0.0, "max": null},
+        "n": {"type": "number", "required": false, "min": 0, "max": null},
     });
     assert_eq!(made.json()["attributes"], expected);
     let names: Vec<_> = site
