@@ -17,8 +17,8 @@ use orzo_aggregator::{
     Driver, Durability, Flusher, GaugeDialect, Handle, Recovered, Resolver, Semantics, Shard, ShardConfig,
     StatsdRules, Syncer,
 };
-use orzo_base::{Consumer, Exchange, Stop};
-use orzo_ingest::{Listener, ListenerConfig, Naming, Routes};
+use orzo_base::{Consumer, Exchange, Producer, Stop};
+use orzo_ingest::{BoundSocket, Listener, ListenerConfig, Naming, Routes};
 use orzo_model::resource::ResourceId;
 use orzo_model::{Batch, Kind, Method, MethodSet, Timestamp};
 use orzo_store::index::StatsdHome;
@@ -62,75 +62,119 @@ fn run(config: &Config) -> Result<()> {
     let started = Instant::now();
     let plan = orzo_tuning::plan(&Machine::read(), &config.wishes());
     plan.reasons.iter().for_each(|reason| tracing::info!("{reason}"));
-    let stores = Stores::open(config, &plan)?;
-    if config.archive_policies.create_defaults {
-        defaults::create(&*stores.index, methods(config))
-            .context("cannot make the default archive policies")?;
-    }
-    let sockets = sockets::bind(&config.statsd, plan.listeners)?;
-    let runtime = runtime(&plan)?;
-    let http = runtime.block_on(TcpListener::bind(config.http.listen));
-    let http = http.with_context(|| format!("cannot listen on http://{}", config.http.listen))?;
-    let (producers, lanes) = Exchange::open(plan.listeners, plan.shards, Batch::new);
-    let bells = lanes.iter().map(|lane| lane.doorbell().clone()).collect();
-    let (handle, inboxes) = Handle::new(stores.identity.partitions, bells);
-    let shards = Shards::start(config, &plan, &stores, &handle, lanes, inboxes)?;
-
-    let stop_listeners = Stop::new();
-    let naming = Naming { salt: stores.identity.salt, resource_tag: sockets::resource_tag(&config.statsd) };
-    let routes = Routes::even(stores.identity.partitions, plan.shards);
-    let listening = ListenerConfig { naming, limits: sockets::limits(&config.statsd), routes };
-    let mut listeners = Vec::new();
-    for (sockets, producer) in sockets.into_iter().zip(producers) {
-        let listener = Listener::new(sockets, producer, listening.clone(), stop_listeners.clone());
-        listeners.push(listener.context("cannot start a listener")?);
-    }
-    let scrape = Scrape {
-        listeners: listeners.iter().map(Listener::counters).collect(),
-        handle: handle.clone(),
-        clock: now,
-    };
-    let engine = Engine {
-        handle: handle.clone(),
-        aggregates: stores.aggregates.clone(),
-        scrape,
-        host: host_name(),
-        threads: plan.shards.max(2),
-    };
-    let (stop_http, http_stops) = oneshot::channel::<()>();
-    let api = api(config, &stores, engine)?;
-    let serving = runtime.spawn(orzo_http::Server::new(api).serve(http, async {
-        // Dropping the sender stops, too.
-        let _ = http_stops.await;
-    }));
-    let stop_janitor = Stop::new();
-    let janitor = {
-        let (stores, stop) = (stores.clone(), stop_janitor.clone());
-        spawn("janitor", move || janitor::run(&stores, &stop))?
-    };
-    let listeners = start_listeners(listeners)?;
+    let daemon = Daemon::start(config, &plan)?;
     tracing::info!(http = %config.http.listen, took_ms = started.elapsed().as_millis() as u64, "ready");
 
-    let signal = runtime.block_on(wait_for_signal())?;
+    let signal = daemon.runtime.block_on(wait_for_signal())?;
     tracing::info!(signal, "stopping: storing everything that was received");
     let stopping = Instant::now();
-    runtime.spawn(enforce_deadline(config.shutdown_deadline.0));
-    let _ = stop_http.send(());
-    let drained = runtime.block_on(serving).context("the HTTP server ended early")?;
-    if drained.cut > 0 {
-        tracing::warn!(connections = drained.cut, "requests did not end in time");
-    }
-    stop_listeners.request();
-    for ended in join(listeners) {
-        ended.context("a listener ended early")?;
-    }
-    stop_janitor.request();
-    handle.stop();
-    shards.join();
-    join(vec![janitor]);
-    stores.kv.sync().context("the log could not be synced")?;
+    daemon.runtime.spawn(enforce_deadline(config.shutdown_deadline.0));
+    daemon.stop()?;
     tracing::info!(took_ms = stopping.elapsed().as_millis() as u64, "stopped");
     Ok(())
+}
+
+/// Everything that runs.
+struct Daemon {
+    runtime: Runtime,
+    stores: Stores,
+    handle: Handle,
+    shards: Shards,
+    stop_listeners: Stop,
+    listeners: Vec<JoinHandle<std::io::Result<()>>>,
+    stop_http: oneshot::Sender<()>,
+    serving: tokio::task::JoinHandle<orzo_http::Drained>,
+    stop_janitor: Stop,
+    janitor: JoinHandle<()>,
+}
+
+impl Daemon {
+    fn start(config: &Config, plan: &Plan) -> Result<Self> {
+        let stores = Stores::open(config, plan)?;
+        if config.archive_policies.create_defaults {
+            let made = defaults::create(&*stores.index, methods(config));
+            made.context("cannot make the default archive policies")?;
+        }
+        let sockets = sockets::bind(&config.statsd, plan.listeners)?;
+        let runtime = runtime(plan)?;
+        let http = runtime.block_on(TcpListener::bind(config.http.listen));
+        let http = http.with_context(|| format!("cannot listen on http://{}", config.http.listen))?;
+        let (producers, lanes) = Exchange::open(plan.listeners, plan.shards, Batch::new);
+        let bells = lanes.iter().map(|lane| lane.doorbell().clone()).collect();
+        let (handle, inboxes) = Handle::new(stores.identity.partitions, bells);
+        let shards = Shards::start(config, plan, &stores, &handle, lanes, inboxes)?;
+
+        let stop_listeners = Stop::new();
+        let listeners = listeners(config, plan, &stores, sockets, producers, &stop_listeners)?;
+        let counters = listeners.iter().map(Listener::counters).collect();
+        let engine = Engine {
+            handle: handle.clone(),
+            aggregates: stores.aggregates.clone(),
+            scrape: Scrape { listeners: counters, handle: handle.clone(), clock: now },
+            host: host_name(),
+            threads: plan.shards.max(2),
+        };
+        let (stop_http, http_stops) = oneshot::channel();
+        let api = api(config, &stores, engine)?;
+        let serving = runtime.spawn(orzo_http::Server::new(api).serve(http, async {
+            // Dropping the sender stops, too.
+            let _ = http_stops.await;
+        }));
+        let stop_janitor = Stop::new();
+        let janitor = {
+            let (stores, stop) = (stores.clone(), stop_janitor.clone());
+            spawn("janitor", move || janitor::run(&stores, &stop))?
+        };
+        let listeners = start_listeners(listeners)?;
+        Ok(Daemon {
+            runtime,
+            stores,
+            handle,
+            shards,
+            stop_listeners,
+            listeners,
+            stop_http,
+            serving,
+            stop_janitor,
+            janitor,
+        })
+    }
+
+    fn stop(self) -> Result<()> {
+        let _ = self.stop_http.send(());
+        let drained = self.runtime.block_on(self.serving).context("the HTTP server ended early")?;
+        if drained.cut > 0 {
+            tracing::warn!(connections = drained.cut, "requests did not end in time");
+        }
+        self.stop_listeners.request();
+        for ended in join(self.listeners) {
+            ended.context("a listener ended early")?;
+        }
+        self.stop_janitor.request();
+        self.handle.stop();
+        self.shards.join();
+        join(vec![self.janitor]);
+        self.stores.kv.sync().context("the log could not be synced")
+    }
+}
+
+/// Listeners that do not run yet.
+fn listeners(
+    config: &Config,
+    plan: &Plan,
+    stores: &Stores,
+    sockets: Vec<Vec<BoundSocket>>,
+    producers: Vec<Producer<Batch>>,
+    stop: &Stop,
+) -> Result<Vec<Listener>> {
+    let listening = ListenerConfig {
+        naming: Naming { salt: stores.identity.salt, resource_tag: sockets::resource_tag(&config.statsd) },
+        limits: sockets::limits(&config.statsd),
+        routes: Routes::even(stores.identity.partitions, plan.shards),
+    };
+    let make = |(sockets, producer)| Listener::new(sockets, producer, listening.clone(), stop.clone());
+    let made: std::io::Result<_> = sockets.into_iter().zip(producers).map(make).collect();
+    made.context("cannot start a listener")
 }
 
 fn methods(config: &Config) -> MethodSet {

@@ -34,3 +34,5 @@ pub use engine::{Engine, EngineError, EngineStatus, Post, Query};
 pub use patience::{Patience, Waiting};
 pub use response::Response;
 pub use server::{Drained, Server};
+#[doc(hidden)]
+pub use v1::grammars;

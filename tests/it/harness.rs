@@ -32,6 +32,26 @@ pub(crate) struct Daemon {
     /// Address of statsd, UDP and TCP.
     pub(crate) statsd: SocketAddr,
     extra: String,
+    extra_http: String,
+}
+
+/// What the daemon answers.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: ureq::http::HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    /// The body as JSON if it is, else as a string.
+    pub(crate) fn value(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| Value::String(self.text.clone()))
+    }
+
+    /// A header, empty if it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
 }
 
 impl Daemon {
@@ -42,9 +62,18 @@ impl Daemon {
 
     /// With keys of `[statsd]`, and further sections after them; `{dir}` stands for the daemon's own directory.
     pub(crate) fn start_with(extra: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let (http, statsd) = (free_address(), free_address());
-        let mut daemon = Daemon { child: None, dir, http, statsd, extra: extra.to_owned() };
+        Self::start_configured(extra, "")
+    }
+
+    /// With keys of `[http]`.
+    pub(crate) fn start_with_http(extra: &str) -> Self {
+        Self::start_configured("", extra)
+    }
+
+    fn start_configured(extra: &str, extra_http: &str) -> Self {
+        let (extra, extra_http) = (extra.to_owned(), extra_http.to_owned());
+        let (dir, http, statsd) = (tempfile::tempdir().unwrap(), free_address(), free_address());
+        let mut daemon = Daemon { child: None, dir, http, statsd, extra, extra_http };
         daemon.start_again();
         daemon
     }
@@ -68,9 +97,10 @@ impl Daemon {
 
     fn config(&self) -> String {
         let (http, statsd, data) = (self.http, self.statsd, self.path("data"));
+        let extra_http = &self.extra_http;
         let extra = self.extra.replace("{dir}", &self.dir.path().to_string_lossy());
         format!(
-            "data_dir = {data:?}\n[http]\nlisten = \"{http}\"\n[statsd]\nudp = [\"{statsd}\"]\ntcp = [\"{statsd}\"]\n\
+            "data_dir = {data:?}\n[http]\nlisten = \"{http}\"\n{extra_http}\n[statsd]\nudp = [\"{statsd}\"]\ntcp = [\"{statsd}\"]\n\
              flush_interval = \"200ms\"\n{extra}\n"
         )
     }
@@ -145,7 +175,7 @@ impl Daemon {
         self.call("POST", path, Some(body), Some(ADMIN)).unwrap()
     }
 
-    /// Any request. The body comes back as JSON if it is, else as a string.
+    /// A request with a body in JSON or none. The answer's body comes back as JSON if it is, else as a string.
     pub(crate) fn call(
         &self,
         method: &str,
@@ -153,21 +183,30 @@ impl Daemon {
         body: Option<&Value>,
         authorization: Option<&str>,
     ) -> Result<(u16, Value), ureq::Error> {
+        let authorization = authorization.map(|value| ("Authorization", value));
+        let content_type = body.map(|_| ("Content-Type", "application/json"));
+        let headers: Vec<_> = authorization.into_iter().chain(content_type).collect();
+        let text = body.map(Value::to_string).unwrap_or_default();
+        let answer = self.exchange(method, path, &headers, &text)?;
+        Ok((answer.status, answer.value()))
+    }
+
+    /// Any request.
+    pub(crate) fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Answer, ureq::Error> {
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
         let agent: ureq::Agent = config.build().into();
-        let mut request =
-            ureq::http::Request::builder().method(method).uri(format!("http://{}{path}", self.http));
-        if let Some(authorization) = authorization {
-            request = request.header("Authorization", authorization);
-        }
-        if body.is_some() {
-            request = request.header("Content-Type", "application/json");
-        }
-        let text = body.map(Value::to_string).unwrap_or_default();
-        let mut response = agent.run(request.body(text).expect("a well-formed request"))?;
+        let uri = format!("http://{}{path}", self.http);
+        let request = ureq::http::Request::builder().method(method).uri(uri);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let mut response = agent.run(request.body(body).expect("a well-formed request"))?;
         let text = response.body_mut().read_to_string()?;
-        let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Ok((response.status().as_u16(), value))
+        Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), text })
     }
 
     /// Metrics of a resource: id by name; none if there is no such resource.
@@ -293,12 +332,12 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
     }
 }
 
-/// Where `scripts/clients` put the programs that speak statsd.
+/// Where `scripts/clients` put the programs that tests drive.
 pub(crate) fn clients() -> PathBuf {
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
     let cache = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
     let dir = std::env::var_os("ORZO_CLIENTS").map(PathBuf::from);
     let dir = dir.or_else(|| Some(cache()?.join("orzo/clients"))).expect("HOME is set");
-    assert!(dir.join("installed").exists(), "no statsd clients in {dir:?}: run scripts/clients first");
+    assert!(dir.join("installed").exists(), "no clients in {dir:?}: run scripts/clients first");
     dir
 }

@@ -10,6 +10,8 @@ mod harness;
 mod cli;
 mod clients;
 mod crash;
+mod foreign_clients;
+mod gnocchiclient;
 mod http;
 mod load;
 mod losses;

@@ -10,11 +10,13 @@ mod batch;
 mod batch_body;
 mod evaluation;
 mod filter_body;
+pub mod grammars;
 mod history;
 mod influx_line;
 mod influxdb;
 mod metric;
 mod metric_body;
+mod openapi;
 mod prometheus;
 mod push;
 mod reading;
@@ -41,6 +43,7 @@ pub(crate) fn route(call: &Call<'_>) -> Outcome {
         [] => Ok(root::versions(call)),
         ["healthcheck"] => Ok(root::healthcheck(call)),
         ["metrics"] => root::scrape(call),
+        ["v1", "openapi.json"] => openapi::document(call),
         ["v1", ref below @ ..] => {
             if call.api.config.auth.has_projects() {
                 call.identity()?;

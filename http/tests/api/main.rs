@@ -12,6 +12,7 @@ mod errors;
 mod http;
 mod measures;
 mod metrics;
+mod openapi;
 mod policies;
 mod projects;
 mod pushes;
