@@ -57,8 +57,6 @@ pub struct Pending {
     pub record: Record,
     /// What is kept of it.
     pub policy: Arc<ArchivePolicy>,
-    /// What its values are.
-    pub kind: SeriesKind,
     /// How many statsd samples made it; 0 if it came over HTTP.
     pub samples: u64,
 }

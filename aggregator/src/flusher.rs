@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use crossbeam::channel::Receiver;
-use orzo_model::run::Run;
+use orzo_model::run::{Run, Values};
 use orzo_model::series::Checkpoint;
 use orzo_model::{ArchivePolicy, Granularity, MetricId, Timestamp};
-use orzo_store::{Aggregates, Backlog, Extent, MetricRuns, Result};
+use orzo_store::{Aggregates, Backlog, Extent, MetricRuns, Result, RowQuery};
 
 use crate::command::Command;
 use crate::handle::Handle;
@@ -54,8 +54,8 @@ impl CheckpointJob {
     /// # Errors
     /// Whatever the store says; then nothing was promised, and the same job may be stored again.
     pub fn store_rows(&self, aggregates: &dyn Aggregates) -> Result<()> {
-        let mut metrics: Vec<MetricRuns> =
-            self.series.iter().map(|(id, checkpoint)| runs(*id, checkpoint)).collect();
+        let runs = self.series.iter().map(|(id, checkpoint)| runs(*id, checkpoint, aggregates));
+        let mut metrics: Vec<MetricRuns> = runs.collect::<Result<_>>()?;
         // The store takes sorted keys several times faster than random ones.
         metrics.sort_unstable_by_key(|metric| metric.id);
         aggregates.write(&metrics)?;
@@ -77,12 +77,34 @@ impl CheckpointJob {
     }
 }
 
-fn runs(id: MetricId, checkpoint: &Checkpoint) -> MetricRuns {
-    let runs = checkpoint.runs();
+fn runs(id: MetricId, checkpoint: &Checkpoint, aggregates: &dyn Aggregates) -> Result<MetricRuns> {
+    let mut runs = checkpoint.runs();
+    runs.iter_mut().try_for_each(|run| fill_in_rates(id, run, aggregates))?;
     let horizon =
         |run: &Run| Some((run.width(), horizon(checkpoint.policy(), run.width(), *run.starts().last()?)?));
     let horizons = runs.iter().filter_map(horizon).collect();
-    MetricRuns { id, seq: checkpoint.seq(), runs, horizons }
+    Ok(MetricRuns { id, seq: checkpoint.seq(), runs, horizons })
+}
+
+/// A bucket that is recomputed may lose its rate, because the measure before has left the window; then what
+/// is stored stays. A run may replace another, so it takes over what it does not have itself.
+fn fill_in_rates(id: MetricId, run: &mut Run, aggregates: &dyn Aggregates) -> Result<()> {
+    let starts = run.starts().to_vec();
+    let (Some(start), Some(last)) = (starts.first().copied(), starts.last()) else { return Ok(()) };
+    let (width, stop) = (run.width(), Some(last.saturating_add(run.width().ns())));
+    let lacks = |values: &Values| (0..starts.len()).any(|bucket| values.get(bucket).is_none());
+    for (method, values) in run.columns_mut().filter(|(method, values)| method.is_rate() && lacks(values)) {
+        let stored = aggregates.read(&RowQuery { id, width, method, start, stop })?;
+        let mut stored = stored.iter().peekable();
+        let mut filled = Values::default();
+        for (bucket, start) in starts.iter().enumerate() {
+            while stored.next_if(|(at, _)| at < start).is_some() {}
+            let before = stored.next_if(|(at, _)| at == start).map(|(_, value)| value);
+            filled.push(values.get(bucket).or(before));
+        }
+        *values = filled;
+    }
+    Ok(())
 }
 
 /// The extents that this checkpoint closed.

@@ -25,3 +25,5 @@ pub const DIRTY_MEASURES: usize = 4 << 20;
 pub const IDLE_NS: u64 = 600 * orzo_model::SECOND;
 /// Series that leave memory in one tick, at most.
 pub const EVICTIONS_PER_TICK: usize = 16_384;
+/// Deleted metrics are remembered at least so long: longer than any request or commit is on its way.
+pub const FORGOTTEN_NS: u64 = 60 * orzo_model::SECOND;

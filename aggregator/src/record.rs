@@ -6,7 +6,8 @@
 use orzo_model::Measure;
 use orzo_model::MetricId;
 use orzo_model::codec::{Corrupt, Reader, put_varint, seal, unseal};
-use orzo_model::summary::Summary;
+use orzo_model::series::SeriesKind;
+use orzo_model::summary::{Summary, Wants, Weighing};
 use orzo_model::window::{put_measures, read_measures};
 
 const VERSION: u8 = 1;
@@ -22,11 +23,33 @@ pub enum Payload {
     Events(Vec<Summary>),
 }
 
+impl Payload {
+    /// What measures that were posted are. Events come without weights.
+    pub fn of(kind: SeriesKind, measures: Vec<Measure>, wants: Wants) -> Self {
+        let event = |measure: &Measure| Summary::of(measure.at, measure.value, 1.0, Weighing::Event, wants);
+        match kind {
+            SeriesKind::Sampled => Payload::Measures(measures),
+            SeriesKind::Event => Payload::Events(measures.iter().map(event).collect()),
+        }
+    }
+
+    /// What a series is that begins with it.
+    pub fn kind(&self) -> SeriesKind {
+        match self {
+            Payload::Measures(_) => SeriesKind::Sampled,
+            Payload::Events(_) => SeriesKind::Event,
+        }
+    }
+}
+
 /// One batch of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// By which it is stored.
     pub id: MetricId,
+    /// That of the policy when it came: measures are judged by it, live and in replay. Of events it says
+    /// nothing, and is not stored.
+    pub back_window: u32,
     /// What came.
     pub payload: Payload,
 }
@@ -40,6 +63,7 @@ pub fn encode<'a>(records: impl ExactSizeIterator<Item = &'a Record>) -> Vec<u8>
         match &record.payload {
             Payload::Measures(measures) => {
                 out.push(MEASURES);
+                put_varint(&mut out, u64::from(record.back_window));
                 put_measures(&mut out, measures);
             }
             Payload::Events(events) => {
@@ -68,22 +92,25 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Record>, Corrupt> {
 
 fn decode_record(reader: &mut Reader<'_>) -> Result<Record, Corrupt> {
     let id = MetricId::from_bytes(reader.array()?);
+    let mut back_window = 0;
     let payload = match reader.byte()? {
-        MEASURES => Payload::Measures(read_measures(reader)?),
+        MEASURES => {
+            back_window = u32::try_from(reader.varint()?).map_err(|_| Corrupt)?;
+            Payload::Measures(read_measures(reader)?)
+        }
         EVENTS => {
             let count = reader.count(1)?;
             Payload::Events((0..count).map(|_| Summary::decode(reader)).collect::<Result<_, _>>()?)
         }
         _ => return Err(Corrupt),
     };
-    Ok(Record { id, payload })
+    Ok(Record { id, back_window, payload })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use orzo_model::Timestamp;
-    use orzo_model::summary::{Wants, Weighing};
 
     #[test]
     fn what_is_written_is_read() {
@@ -92,9 +119,10 @@ mod tests {
         let records = vec![
             Record {
                 id: MetricId::from_bits(1),
+                back_window: 300,
                 payload: Payload::Measures(vec![Measure { at, value: 1.5 }]),
             },
-            Record { id: MetricId::from_bits(2), payload: Payload::Events(vec![event]) },
+            Record { id: MetricId::from_bits(2), back_window: 0, payload: Payload::Events(vec![event]) },
         ];
         let bytes = encode(records.iter());
         assert_eq!(decode(&bytes).unwrap(), records);

@@ -4,7 +4,7 @@
 //! once, and then every batch that the window does not hold yet. Rows already written are written again with
 //! the same content.
 
-use orzo_model::series::{Series, SeriesKind};
+use orzo_model::series::Series;
 use orzo_model::{ArchivePolicy, MetricId, Partition, Timestamp};
 use orzo_store::index::Index;
 use orzo_store::{Backlog, Error, Result, Seq, index};
@@ -61,7 +61,7 @@ struct Replay<'a> {
 impl Replay<'_> {
     fn partition(&mut self, partition: Partition) -> Result<()> {
         let position = self.backlog.position(partition)?;
-        self.shard.start_after(partition, position.newest);
+        self.shard.start_after(partition, position);
         // Collected first: putting them in series reads the store, too.
         let mut blobs = Vec::new();
         self.backlog.replay(partition, &mut |seq, bytes| blobs.push((seq, record::decode(bytes))))?;
@@ -71,6 +71,7 @@ impl Replay<'_> {
                 Ok(records) => records.into_iter().try_for_each(|record| self.record(seq, record))?,
                 Err(_) => self.found.damaged += 1,
             }
+            self.shard.series.appended(partition, seq, self.now);
         }
         Ok(())
     }
@@ -97,8 +98,10 @@ impl Replay<'_> {
 
     /// Puts a series in memory as its window has it.
     fn load(&mut self, record: &Record) -> Result<Option<Seq>> {
-        let Some((policy, kind)) = self.policy(record.id)? else { return Ok(None) };
+        let Some(policy) = self.policy(record.id)? else { return Ok(None) };
         let window = self.backlog.window(record.id)?;
+        // Not what the index says: by now it may be another than when the record was made.
+        let kind = record.payload.kind();
         let series = match window.map(|window| Series::decode(&window, policy.clone())) {
             Some(Ok(series)) => series,
             Some(Err(_)) => {
@@ -112,11 +115,11 @@ impl Replay<'_> {
         Ok(Some(stored))
     }
 
-    fn policy(&self, id: MetricId) -> Result<Option<(Arc<ArchivePolicy>, SeriesKind)>> {
+    fn policy(&self, id: MetricId) -> Result<Option<Arc<ArchivePolicy>>> {
         let metric = index::metric(self.index, id).map_err(|error| match error {
             index::Error::Store(error) => error,
             _ => Error::Corrupt { what: "metric" },
         })?;
-        Ok(metric.map(|metric| (metric.policy.clone(), metric.kind())))
+        Ok(metric.map(|metric| metric.policy))
     }
 }

@@ -70,8 +70,34 @@ impl Resolver {
         }
     }
 
-    /// Tells the shards that asked.
+    /// Tells the shards that asked, and those that must forget what was deleted meanwhile.
     pub fn tell(&self, names: &[Name], answers: &[Resolution]) {
+        self.tell_answers(names, answers);
+        // ORDER: looked for once the shards know. What is deleted later is forgotten later.
+        let gone = self.gone(answers);
+        if !gone.is_empty() {
+            self.handle.forget(&gone);
+        }
+    }
+
+    fn gone(&self, answers: &[Resolution]) -> Vec<MetricId> {
+        let known = answers.iter().filter_map(|answer| match answer {
+            Resolution::Metric { id, .. } => Some(*id),
+            Resolution::Refused(_) => None,
+        });
+        let ids: Vec<MetricId> = known.collect();
+        match self.index.metrics_by_id(&ids) {
+            Ok(found) => {
+                ids.into_iter().zip(found).filter(|(_, metric)| metric.is_none()).map(|(id, _)| id).collect()
+            }
+            Err(error) => {
+                tracing::error!(%error, "metrics could not be looked up");
+                Vec::new()
+            }
+        }
+    }
+
+    fn tell_answers(&self, names: &[Name], answers: &[Resolution]) {
         let partitions = self.handle.partitions();
         for partition in partitions.all() {
             let here = names.iter().zip(answers).filter(|(name, _)| partitions.of(name.id) == partition);

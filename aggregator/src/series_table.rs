@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 
 use orzo_model::series::{Checkpoint, Series};
 use orzo_model::{MetricId, Partition, Partitions, Timestamp};
-use orzo_store::Seq;
+use orzo_store::{Position, Seq};
 
 use crate::id_map::IdMap;
 use crate::limits::{EVICTIONS_PER_TICK, IDLE_NS, SERIES_PER_CHECKPOINT};
 
 struct Dirty {
-    id: MetricId,
+    /// `None`: nobody, but blobs have come that low water must pass.
+    id: Option<MetricId>,
     /// Number of the first blob that is not in a checkpoint.
     first_seq: Seq,
     since: Timestamp,
@@ -29,6 +30,8 @@ struct Queue {
     /// Taken by the job under way.
     in_flight: Option<Vec<Dirty>>,
     last_seq: Seq,
+    /// Low water as of the last job.
+    low: Seq,
 }
 
 /// Series of one partition on their way to the store.
@@ -47,7 +50,6 @@ pub(crate) struct SeriesTable {
     partitions: Partitions,
     series: IdMap<Series>,
     queues: Vec<Queue>,
-    dirty: usize,
     /// In the order in which they were stored.
     clean: VecDeque<Clean>,
 }
@@ -55,7 +57,7 @@ pub(crate) struct SeriesTable {
 impl SeriesTable {
     pub(crate) fn new(partitions: Partitions) -> Self {
         let queues = (0..partitions.count()).map(|_| Queue::default()).collect();
-        SeriesTable { partitions, series: IdMap::default(), queues, dirty: 0, clean: VecDeque::new() }
+        SeriesTable { partitions, series: IdMap::default(), queues, clean: VecDeque::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -63,7 +65,7 @@ impl SeriesTable {
     }
 
     pub(crate) fn dirty_len(&self) -> usize {
-        self.dirty
+        self.queues.iter().map(|queue| queue.dirty.len()).sum()
     }
 
     pub(crate) fn contains(&self, id: MetricId) -> bool {
@@ -95,15 +97,25 @@ impl SeriesTable {
         let answer = change(series);
         if !was_dirty && series.is_dirty() {
             let queue = &mut self.queues[self.partitions.of(id).index()];
-            queue.dirty.push_back(Dirty { id, first_seq: seq, since: now });
-            self.dirty += 1;
+            queue.dirty.push_back(Dirty { id: Some(id), first_seq: seq, since: now });
         }
         Some(answer)
     }
 
-    /// Notes the newest blob of a partition.
-    pub(crate) fn appended(&mut self, partition: Partition, seq: Seq) {
-        self.queues[partition.index()].last_seq = seq;
+    /// Where a partition stands before the first blob.
+    pub(crate) fn start_after(&mut self, partition: Partition, position: Position) {
+        let queue = &mut self.queues[partition.index()];
+        (queue.low, queue.last_seq) = (position.low, position.newest);
+    }
+
+    /// Notes the newest blob of a partition; its batches are in their series. If all of them were refused it
+    /// must be passed by low water all the same, or the backlog would grow for ever.
+    pub(crate) fn appended(&mut self, partition: Partition, seq: Seq, now: Timestamp) {
+        let queue = &mut self.queues[partition.index()];
+        queue.last_seq = seq;
+        if queue.dirty.is_empty() && queue.low < seq {
+            queue.dirty.push_back(Dirty { id: None, first_seq: seq, since: now });
+        }
     }
 
     /// Drops a series. If it is dirty its place in the queue passes with the next checkpoint.
@@ -117,21 +129,26 @@ impl SeriesTable {
     }
 
     /// Takes the oldest dirty series of a partition, if they have been dirty since `before` and no other
-    /// job of the partition is under way.
+    /// job of the partition is under way. Those of the future are from before the clock was set back.
     pub(crate) fn begin_checkpoint(
         &mut self,
         partition: Partition,
         before: Timestamp,
+        now: Timestamp,
     ) -> Option<CheckpointJob> {
         let queue = &mut self.queues[partition.index()];
-        if queue.in_flight.is_some() || queue.dirty.front().is_none_or(|dirty| dirty.since > before) {
+        let due = |dirty: &Dirty| dirty.since <= before || dirty.since > now;
+        if queue.in_flight.is_some() || !queue.dirty.front().is_some_and(due) {
             return None;
         }
         let count = queue.dirty.len().min(SERIES_PER_CHECKPOINT);
         let taken: Vec<Dirty> = queue.dirty.drain(..count).collect();
-        self.dirty -= count;
         let low = queue.dirty.front().map_or(queue.last_seq, |dirty| dirty.first_seq - 1);
-        let begin = |dirty: &Dirty| Some((dirty.id, self.series.get_mut(&dirty.id)?.begin_checkpoint()?));
+        queue.low = low;
+        let begin = |dirty: &Dirty| {
+            let id = dirty.id?;
+            Some((id, self.series.get_mut(&id)?.begin_checkpoint()?))
+        };
         let series = taken.iter().filter_map(begin).collect();
         queue.in_flight = Some(taken);
         Some(CheckpointJob { partition, series, low })
@@ -141,21 +158,19 @@ impl SeriesTable {
     pub(crate) fn end_checkpoint(&mut self, partition: Partition, stored: bool, now: Timestamp) {
         let queue = &mut self.queues[partition.index()];
         for taken in queue.in_flight.take().into_iter().flatten().rev() {
-            let Some(series) = self.series.get_mut(&taken.id) else { continue };
-            if stored {
+            let series = taken.id.and_then(|id| Some((id, self.series.get_mut(&id)?)));
+            if !stored {
+                if let Some((id, series)) = series {
+                    queue.dirty.retain(|dirty| dirty.id != Some(id));
+                    series.abort_checkpoint();
+                }
+                queue.dirty.push_front(taken);
+            } else if let Some((id, series)) = series {
                 series.end_checkpoint();
                 if !series.is_dirty() {
-                    self.clean.push_back(Clean { id: taken.id, seq: series.seq(), since: now });
+                    self.clean.push_back(Clean { id, seq: series.seq(), since: now });
                 }
-                continue;
             }
-            if series.is_dirty() {
-                queue.dirty.retain(|dirty| dirty.id != taken.id);
-                self.dirty -= 1;
-            }
-            series.abort_checkpoint();
-            queue.dirty.push_front(taken);
-            self.dirty += 1;
         }
     }
 

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use orzo_model::batch::Batch;
 use orzo_model::drop_reason::DropReason;
 use orzo_model::series::Series;
+use orzo_model::summary::Wants;
 use orzo_model::{MetricId, Partition, Partitions, Timestamp};
-use orzo_store::{Blob, Seq};
+use orzo_store::{Blob, Position, Seq};
 
-use crate::command::{Command, Commit, Outbox, Pending, PostError, ReadKey, Resolution};
+use crate::command::{Command, Commit, Outbox, Pending, Post, PostError, ReadKey, Resolution};
 use crate::counters::ShardCounters;
 use crate::id_map::IdSet;
-use crate::limits::{COMMIT_INTERVAL_NS, DIRTY_MEASURES};
+use crate::limits::{COMMIT_INTERVAL_NS, DIRTY_MEASURES, FORGOTTEN_NS};
 use crate::record::{self, Payload};
 use crate::series_table::SeriesTable;
 use crate::slot::Semantics;
@@ -59,6 +60,10 @@ pub struct Shard {
     /// Samples that have left their slots and are neither applied, dropped nor handed over yet.
     unstored: u64,
     raw_since_checkpoint: usize,
+    /// Metrics deleted lately: what is still on its way for them must not be stored once nobody looks for it
+    /// any more. The younger generation first.
+    forgotten: [IdSet; 2],
+    next_generation: Timestamp,
     /// Of the last tick.
     now: Timestamp,
 }
@@ -80,6 +85,8 @@ impl Shard {
             committing: false,
             unstored: 0,
             raw_since_checkpoint: 0,
+            forgotten: Default::default(),
+            next_generation: Timestamp::EPOCH,
             now: Timestamp::EPOCH,
             config,
             counters,
@@ -96,12 +103,7 @@ impl Shard {
     pub fn command(&mut self, command: Command) {
         match command {
             Command::Post(posts, ack) => {
-                self.pending.extend(posts.into_iter().map(|post| Pending {
-                    record: record::Record { id: post.id, payload: Payload::Measures(post.measures) },
-                    policy: post.policy,
-                    kind: post.kind,
-                    samples: 0,
-                }));
+                self.pending.extend(posts.into_iter().map(posted));
                 self.acks.push(ack);
             }
             Command::Read(keys, reply) => {
@@ -154,13 +156,27 @@ impl Shard {
     fn forget(&mut self, ids: &[MetricId]) {
         let ids: IdSet = ids.iter().copied().collect();
         ids.iter().for_each(|id| self.series.forget(*id));
-        let counters = &self.counters;
+        let mut lost = 0;
         self.pending.retain(|pending| {
             let gone = ids.contains(&pending.record.id);
-            counters.drop_samples(DropReason::MetricDeleted, if gone { pending.samples } else { 0 });
+            lost += if gone { pending.samples } else { 0 };
             !gone
         });
-        self.statsd.forget(&ids, counters);
+        self.lose(DropReason::MetricDeleted, lost);
+        self.statsd.forget(&ids, &self.counters);
+        self.forgotten[0].extend(ids);
+    }
+
+    fn is_forgotten(&self, id: MetricId) -> bool {
+        self.forgotten.iter().any(|ids| ids.contains(&id))
+    }
+
+    fn age_forgotten(&mut self, now: Timestamp) {
+        if is_due(self.next_generation, now, FORGOTTEN_NS) {
+            self.next_generation = next_multiple(now, FORGOTTEN_NS);
+            self.forgotten.swap(0, 1);
+            self.forgotten[0].clear();
+        }
     }
 
     /// Lets time pass: slots that are due hand over what they have, series that have waited long enough
@@ -169,14 +185,15 @@ impl Shard {
         self.now = now;
         self.statsd.ask_names(&mut self.outbox.names);
         let last = self.stopping && samples_ended;
-        if now >= self.next_commit || last {
+        if is_due(self.next_commit, now, COMMIT_INTERVAL_NS) || last {
             self.next_commit = next_multiple(now, COMMIT_INTERVAL_NS);
-            let flush = now >= self.next_flush || last;
+            let flush = is_due(self.next_flush, now, self.config.flush_interval_ns) || last;
             if flush {
                 self.next_flush = next_multiple(now, self.config.flush_interval_ns);
             }
             self.collect(now, flush);
             self.series.evict(now);
+            self.age_forgotten(now);
             self.publish();
         }
         self.last_words = last;
@@ -205,7 +222,7 @@ impl Shard {
             self.raw_since_checkpoint = 0;
         }
         for partition in &self.config.owned {
-            self.outbox.checkpoints.extend(self.series.begin_checkpoint(*partition, before));
+            self.outbox.checkpoints.extend(self.series.begin_checkpoint(*partition, before, now));
         }
     }
 
@@ -235,8 +252,8 @@ impl Shard {
     /// The series of a commit that are not in memory: load them before [`Shard::apply`].
     pub fn missing(&self, commit: &Commit) -> Vec<MetricId> {
         let records = commit.records.iter().flat_map(|(.., records)| records);
-        let mut missing: Vec<MetricId> =
-            records.map(|pending| pending.record.id).filter(|id| !self.series.contains(*id)).collect();
+        let wanted = |id: &MetricId| !self.series.contains(*id) && !self.is_forgotten(*id);
+        let mut missing: Vec<MetricId> = records.map(|pending| pending.record.id).filter(wanted).collect();
         missing.sort_unstable();
         missing.dedup();
         missing
@@ -258,8 +275,8 @@ impl Shard {
         self.counters.commits.add(1);
         for (partition, seq, records) in std::mem::take(&mut commit.records) {
             self.next_seq[partition.index()] = seq + 1;
-            self.series.appended(partition, seq);
             records.into_iter().for_each(|pending| self.apply_one(seq, pending, now));
+            self.series.appended(partition, seq, now);
         }
         let bytes: usize = commit.blobs.iter().map(|blob| blob.bytes.len()).sum();
         self.counters.backlog_bytes.add(bytes as u64);
@@ -267,9 +284,12 @@ impl Shard {
     }
 
     fn apply_one(&mut self, seq: Seq, pending: Pending, now: Timestamp) {
-        let Pending { record, policy, kind, samples } = pending;
+        let Pending { record, policy, samples } = pending;
+        if self.is_forgotten(record.id) {
+            return self.lose(DropReason::MetricDeleted, samples);
+        }
         if !self.series.contains(record.id) {
-            self.series.insert(record.id, Series::new(kind, policy));
+            self.series.insert(record.id, Series::new(record.payload.kind(), policy));
         }
         let measures = match &record.payload {
             Payload::Measures(measures) => measures.len(),
@@ -340,10 +360,10 @@ impl Shard {
         self.next_commit
     }
 
-    /// Continues after the blob with this number.
-    pub(crate) fn start_after(&mut self, partition: Partition, seq: Seq) {
-        self.next_seq[partition.index()] = seq + 1;
-        self.series.appended(partition, seq);
+    /// Continues where the backlog stands.
+    pub(crate) fn start_after(&mut self, partition: Partition, position: Position) {
+        self.next_seq[partition.index()] = position.newest + 1;
+        self.series.start_after(partition, position);
     }
 
     pub(crate) fn publish(&self) {
@@ -364,13 +384,24 @@ fn samples_of(pending: &[Pending]) -> u64 {
     pending.iter().map(|pending| pending.samples).sum()
 }
 
+fn posted(post: Post) -> Pending {
+    let Post { id, policy, kind, measures } = post;
+    let payload = Payload::of(kind, measures, Wants::of(&policy.methods));
+    Pending { record: record::Record { id, back_window: policy.back_window, payload }, policy, samples: 0 }
+}
+
 /// Puts a record in its series; says how many of its measures or events were too old.
 pub(crate) fn put(table: &mut SeriesTable, record: record::Record, seq: Seq, now: Timestamp) -> usize {
     let put = |series: &mut Series| match record.payload {
-        Payload::Measures(mut measures) => series.insert(seq, &mut measures).refused,
+        Payload::Measures(mut measures) => series.insert_by(record.back_window, seq, &mut measures).refused,
         Payload::Events(events) => series.add(seq, &events),
     };
     table.change(record.id, seq, now, put).unwrap_or(0)
+}
+
+/// Whether the time has come, or the clock was set back behind the interval before.
+fn is_due(next: Timestamp, now: Timestamp, interval_ns: u64) -> bool {
+    now >= next || next.ns() - now.ns() > interval_ns
 }
 
 fn next_multiple(now: Timestamp, interval_ns: u64) -> Timestamp {

@@ -87,7 +87,8 @@ struct Gauge {
     /// Whether `value` is absolute, not a sum of changes to a level that is not known yet.
     known: bool,
     dogstatsd: bool,
-    at: Timestamp,
+    /// When it last spoke.
+    at: Option<Timestamp>,
     fresh: u64,
 }
 
@@ -95,6 +96,16 @@ struct Gauge {
 pub(crate) struct Part {
     pub(crate) payload: Payload,
     pub(crate) samples: u64,
+}
+
+impl Part {
+    fn at(&self) -> Timestamp {
+        let at = match &self.payload {
+            Payload::Measures(measures) => measures.first().map(|measure| measure.at),
+            Payload::Events(events) => events.first().map(Summary::at),
+        };
+        at.unwrap_or_default()
+    }
 }
 
 impl Slot {
@@ -162,6 +173,9 @@ impl Slot {
         if at > arrived.ns().saturating_add(rules.max_future_ns) {
             return Err(DropReason::TooFarAhead);
         }
+        if let Value::Gauge(gauge) = &mut self.value {
+            gauge.dogstatsd = true;
+        }
         let (value, samples) = self.timed.entry(seconds).or_default();
         *samples += 1;
         // Counters of one second add up, of gauges the last one holds.
@@ -171,8 +185,19 @@ impl Slot {
 
     /// Takes everything out. `now` dates what has no time of its own.
     pub(crate) fn take(&mut self, now: Timestamp, parts: &mut Vec<Part>) {
+        let from = parts.len();
+        self.take_all(now, parts);
+        // Each is a batch of its own: in order of time, none makes another too old.
+        parts[from..].sort_by_key(Part::at);
+    }
+
+    fn take_all(&mut self, now: Timestamp, parts: &mut Vec<Part>) {
         let timed: u64 = self.timed.values().map(|(_, samples)| samples).sum();
         let untimed = std::mem::take(&mut self.samples) - timed;
+        for (seconds, (value, samples)) in std::mem::take(&mut self.timed) {
+            let at = Timestamp::saturating_from_ns(u64::from(seconds) * SECOND);
+            parts.push(point(at, value, samples));
+        }
         match &mut self.value {
             Value::Events(events) => {
                 let all = events.closed.drain(..).chain(events.open.take());
@@ -182,8 +207,8 @@ impl Slot {
             }
             Value::Gauge(gauge) => {
                 let samples = std::mem::take(&mut gauge.fresh);
-                if samples > 0 {
-                    parts.push(point(gauge.at, gauge.value, samples));
+                if let Some(at) = gauge.at.filter(|_| samples > 0) {
+                    parts.push(point(at, gauge.value, samples));
                 }
             }
             Value::Set(members) => {
@@ -195,10 +220,6 @@ impl Slot {
             Value::Point(measure) => {
                 parts.extend(measure.take().map(|measure| point(measure.at, measure.value, untimed)));
             }
-        }
-        for (seconds, (value, samples)) in std::mem::take(&mut self.timed) {
-            let at = Timestamp::saturating_from_ns(u64::from(seconds) * SECOND);
-            parts.push(point(at, value, samples));
         }
     }
 
@@ -267,13 +288,13 @@ impl Gauge {
             self.value = sample.number();
             self.known = true;
         } else {
-            let silent_ns = arrived.ns().saturating_sub(self.at.ns());
+            let silent_ns = self.at.map_or(0, |at| arrived.ns().saturating_sub(at.ns()));
             if self.known && silent_ns > rules.gauge_ttl_ns {
                 self.value = 0.0;
             }
             self.value += sample.number();
         }
-        self.at = arrived;
+        self.at = Some(arrived);
         self.fresh += 1;
     }
 }

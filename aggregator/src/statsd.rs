@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use orzo_model::batch::{Batch, SAMPLES_PER_BATCH};
 use orzo_model::drop_reason::DropReason;
-use orzo_model::sample::{Flags, Sample};
-use orzo_model::series::SeriesKind;
+use orzo_model::sample::Sample;
 use orzo_model::{ArchivePolicy, MetricId, Timestamp};
 
 use crate::command::{Name, Pending, Resolution};
@@ -155,17 +154,21 @@ impl Statsd {
     /// Takes out of the slots what is due: everything the index has answered about.
     pub(crate) fn collect(&mut self, now: Timestamp, flush: bool, out: &mut Vec<Pending>) {
         let touched = std::mem::take(&mut self.slots.touched);
-        self.collect_from(touched, now, out);
+        self.collect_from(touched, false, now, out);
         if flush {
             let touched = std::mem::take(&mut self.slots.touched_for_flush);
-            self.collect_from(touched, now, out);
+            self.collect_from(touched, true, now, out);
         }
     }
 
-    fn collect_from(&mut self, touched: Vec<u32>, now: Timestamp, out: &mut Vec<Pending>) {
+    fn collect_from(&mut self, touched: Vec<u32>, flushed: bool, now: Timestamp, out: &mut Vec<Pending>) {
         let mut parts: Vec<Part> = Vec::new();
         for index in touched {
             let slot = self.slots.get_mut(index);
+            // The place of a slot that was removed: the one that is there now is in the other list.
+            if slot.waits_for_flush() != flushed {
+                continue;
+            }
             slot.touched = false;
             if slot.samples == 0 {
                 continue;
@@ -174,11 +177,12 @@ impl Statsd {
                 self.slots.touch(index);
                 continue;
             };
-            let (id, policy, kind) = (*id, policy.clone(), kind_of(slot));
+            let (id, policy) = (*id, policy.clone());
             slot.take(now, &mut parts);
             for Part { payload, samples } in parts.drain(..) {
                 self.waiting -= samples;
-                out.push(Pending { record: Record { id, payload }, policy: policy.clone(), kind, samples });
+                let record = Record { id, back_window: policy.back_window, payload };
+                out.push(Pending { record, policy: policy.clone(), samples });
             }
         }
     }
@@ -201,9 +205,4 @@ impl Statsd {
             self.drop_slot(index, DropReason::MetricDeleted, counters);
         }
     }
-}
-
-fn kind_of(slot: &Slot) -> SeriesKind {
-    let event = slot.kind.is_event() && !slot.flags.has(Flags::GNOCCHI);
-    if event { SeriesKind::Event } else { SeriesKind::Sampled }
 }

@@ -10,7 +10,7 @@ use crate::time::{Granularity, Timestamp};
 /// Buckets that can still change or are not stored yet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpenBuckets {
-    /// Arrival of the newest event.
+    /// Arrival of the newest event, or what stands for it.
     newest: Timestamp,
     /// By granularity, in the policy's order; buckets ascending.
     buckets: Vec<(Granularity, Vec<(Timestamp, Summary)>)>,
@@ -26,6 +26,11 @@ impl OpenBuckets {
     /// Arrival of the newest event; the epoch if there was none.
     pub fn newest(&self) -> Timestamp {
         self.newest
+    }
+
+    /// As if the newest event had not come before `newest`.
+    pub fn advance(&mut self, newest: Timestamp) {
+        self.newest = self.newest.max(newest);
     }
 
     /// Merges a summary into the bucket of each granularity in which it began.

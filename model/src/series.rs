@@ -108,6 +108,19 @@ impl Series {
         self.dirty_from.is_some()
     }
 
+    /// [`Series::insert`] by the back window that was in force when the batch came: a replay must accept
+    /// what was accepted then, and nothing else.
+    pub fn insert_by(&mut self, back_window: u32, seq: u64, batch: &mut Vec<Measure>) -> Accepted {
+        if back_window == self.policy.back_window {
+            return self.insert(seq, batch);
+        }
+        let then = ArchivePolicy { back_window, ..(*self.policy).clone() };
+        let now = std::mem::replace(&mut self.policy, Arc::new(then));
+        let accepted = self.insert(seq, batch);
+        self.policy = now;
+        accepted
+    }
+
     /// Puts in a batch of measures; see [`Window::insert`]. Into an event series each goes as an event.
     pub fn insert(&mut self, seq: u64, batch: &mut Vec<Measure>) -> Accepted {
         self.seq = seq;
@@ -118,12 +131,14 @@ impl Series {
     }
 
     fn insert_sampled(&mut self, batch: &mut Vec<Measure>) -> Accepted {
-        // The reference recomputes from here, refused measures included.
+        // The reference recomputes from the oldest measure, even if it is refused, but nothing below the
+        // threshold.
         let oldest = batch.iter().map(|measure| measure.at).min();
+        let from = oldest.max(Some(self.window.threshold(&self.policy)));
         let accepted = self.window.insert(batch, &self.policy);
         if let Some(earliest) = accepted.earliest {
             self.touch(earliest);
-            self.refresh(oldest.unwrap_or(earliest));
+            self.refresh(from.unwrap_or(earliest));
         }
         accepted
     }
@@ -137,9 +152,13 @@ impl Series {
         Accepted { refused, earliest: self.dirty_from.filter(|_| refused < events.len()) }
     }
 
-    /// Merges summaries of events into the buckets in which they began; says how many were too old.
+    /// Merges summaries of events into the buckets in which they began; says how many were too old. A
+    /// sampled series becomes one of events by that.
     pub fn add(&mut self, seq: u64, events: &[Summary]) -> usize {
         self.seq = seq;
+        if self.kind == SeriesKind::Sampled {
+            self.become_events();
+        }
         let threshold = self.open.newest().saturating_sub(EVENT_GRACE_NS);
         let mut sums = Vec::new();
         let mut refused = 0;
@@ -154,17 +173,34 @@ impl Series {
         }
         if self.policy.methods.has_rate() && !sums.is_empty() {
             let oldest = sums.iter().map(|sum| sum.at).min().unwrap_or_default();
+            let from = oldest.max(self.window.threshold(&self.policy));
             self.window.insert(&mut sums, &self.policy);
-            self.refresh(oldest);
+            self.refresh(from);
         }
         refused
+    }
+
+    /// Measures came, over HTTP, before the first event did: each of them was an event. The window holds all
+    /// of every bucket that can change or is not stored yet.
+    fn become_events(&mut self) {
+        self.kind = SeriesKind::Event;
+        let wants = Wants::of(&self.policy.methods);
+        for point in self.window.points() {
+            self.open.add(&Summary::of(point.at, point.value, 1.0, Weighing::Event, wants));
+        }
+        // What the window refuses stays refused: older buckets are not whole.
+        self.open.advance(self.window.floor().saturating_add(EVENT_GRACE_NS));
+        if !self.policy.methods.has_rate() {
+            self.window = Window::default();
+        }
     }
 
     fn touch(&mut self, at: Timestamp) {
         self.dirty_from = Some(self.dirty_from.map_or(at, |from| from.min(at)));
     }
 
-    /// If the policy has rates: computes rows now, from the first bucket this batch can have changed.
+    /// If the policy has rates: computes rows now, from the first bucket this batch can have changed. The
+    /// window may begin earlier, with measures of buckets that it no longer holds whole.
     fn refresh(&mut self, batch_oldest: Timestamp) {
         if !self.policy.methods.has_rate() {
             return;
@@ -185,11 +221,11 @@ impl Series {
     pub fn column(&self, width: Granularity, method: Method) -> Column {
         let Some(from) = self.unstored_from() else { return Column::default() };
         match (self.kind, self.policy.methods.has_rate()) {
-            (SeriesKind::Event, _) if !method.is_rate() => self.open.column(width, method, from),
+            (SeriesKind::Event, false) => self.open.column(width, method, from),
             (SeriesKind::Sampled, false) => {
                 rollup(self.window.points(), width, &[method].into_iter().collect(), from).column(method)
             }
-            _ => self.fresh_column(width, method),
+            _ => self.fresh_column(width, method, from),
         }
     }
 
@@ -198,19 +234,22 @@ impl Series {
         [self.dirty_from, inflight].into_iter().flatten().min()
     }
 
-    fn fresh_column(&self, width: Granularity, method: Method) -> Column {
+    fn fresh_column(&self, width: Granularity, method: Method, from: Timestamp) -> Column {
         let mut column = BTreeMap::new();
         let inflight = self.inflight.as_ref().map(|inflight| &inflight.fresh);
         for fresh in inflight.into_iter().chain([&self.fresh]) {
             column.extend(fresh.column(width, method));
+        }
+        if self.kind == SeriesKind::Event && !method.is_rate() {
+            column.extend(self.open.column(width, method, from).iter());
         }
         column.into_iter().collect()
     }
 
     /// Takes everything dirty for a checkpoint; the series goes on. `None` if nothing is dirty.
     pub fn begin_checkpoint(&mut self) -> Option<Checkpoint> {
-        assert!(self.inflight.is_none(), "one checkpoint of a series at a time");
         let from = self.dirty_from.take()?;
+        assert!(self.inflight.is_none(), "one checkpoint of a series at a time");
         let fresh = std::mem::take(&mut self.fresh);
         let closed = self.closed_now();
         self.inflight = Some(Inflight { from, fresh: fresh.clone(), closed });
@@ -238,7 +277,9 @@ impl Series {
         let Some(inflight) = self.inflight.take() else { return };
         self.touch(inflight.from);
         let newer = std::mem::replace(&mut self.fresh, inflight.fresh);
-        self.fresh.0.extend(newer.0);
+        for (bucket, row) in newer.0 {
+            self.fresh.0.entry(bucket).or_default().extend(row);
+        }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -314,11 +355,12 @@ impl Checkpoint {
         match (kind, policy.methods.has_rate()) {
             (SeriesKind::Sampled, false) => vec![rollup(window.points(), width, &policy.methods, self.from)],
             (SeriesKind::Sampled, true) => vec![fresh.run(width, policy.methods.iter())],
-            (SeriesKind::Event, _) => {
+            (SeriesKind::Event, false) => vec![open.run(width, policy.methods.iter(), self.from)],
+            (SeriesKind::Event, true) => {
                 // Rates come from sums, the rest from summaries; a bucket is whole only with both.
-                let mut run = open.run(width, policy.methods.only(false).iter(), self.from);
-                fresh.extend_run(&mut run, policy.methods.only(true).iter());
-                vec![run]
+                let mut rows = fresh.clone();
+                rows.merge(&open.run(width, policy.methods.only(false).iter(), self.from));
+                vec![rows.run(width, policy.methods.iter())]
             }
         }
     }
@@ -360,14 +402,5 @@ impl Fresh {
             run.columns_mut().for_each(|(method, values)| values.push(row.get(&method).copied()));
         }
         run
-    }
-
-    fn extend_run(&self, run: &mut Run, methods: impl Iterator<Item = Method>) {
-        let width = run.width();
-        for method in methods {
-            let starts: Vec<Timestamp> = run.starts().to_vec();
-            let row = |start: &Timestamp| self.0.get(&(width, *start));
-            run.add_column(method, starts.iter().map(|start| row(start)?.get(&method).copied()));
-        }
     }
 }

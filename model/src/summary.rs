@@ -90,7 +90,8 @@ impl Summary {
         }
     }
 
-    /// Adds one more event, arrived after all others.
+    /// Adds one more event. Of equal times it counts as the later; batches of several listeners may come a
+    /// little out of order.
     #[inline]
     pub fn add(&mut self, at: Timestamp, value: f64, weight: f64, weighing: Weighing) {
         let count = if weighing == Weighing::Event { weight } else { 1.0 };
@@ -103,7 +104,12 @@ impl Summary {
         }
         self.min = self.min.min(value);
         self.max = nan_max(self.max, value);
-        self.last = (at, value);
+        if at < self.first.0 {
+            self.first = (at, value);
+        }
+        if at >= self.last.0 {
+            self.last = (at, value);
+        }
         self.spread.add(value, count);
     }
 
@@ -112,9 +118,11 @@ impl Summary {
         self.deviation = self.deviation.zip(other.deviation).map(|(mine, theirs)| {
             let total = self.count + other.count;
             let delta = theirs.mean - mine.mean;
+            let between = delta * delta * (self.count * other.count / total);
             Deviation {
                 mean: mine.mean + delta * (other.count / total),
-                squares: mine.squares + theirs.squares + delta * delta * (self.count * other.count / total),
+                // From an infinity there is no distance: as if one by one.
+                squares: mine.squares + theirs.squares + if delta.is_finite() { between } else { f64::NAN },
             }
         });
         self.count += other.count;
@@ -345,6 +353,28 @@ mod tests {
         #[test]
         fn garbage_is_an_error_not_a_panic(bytes: Vec<u8>) {
             let _ = Summary::decode(&mut Reader::new(&bytes));
+        }
+    }
+
+    #[test]
+    fn first_and_last_go_by_time_not_by_order() {
+        let event = |at_ns, value| Summary::of(at(at_ns), value, 1.0, Weighing::Event, Wants::ALL);
+        let mut summary = event(5, 1.0);
+        for (at_ns, value) in [(3, 2.0), (5, 3.0), (3, 4.0)] {
+            summary.add(at(at_ns), value, 1.0, Weighing::Event);
+        }
+        assert_eq!((summary.at(), summary.evaluate(Formula::First)), (at(3), Some(2.0)));
+        assert_eq!((summary.until(), summary.evaluate(Formula::Last)), (at(5), Some(3.0)));
+    }
+
+    #[test]
+    fn infinities_have_no_deviation_however_they_come() {
+        for values in [[1.0, f64::INFINITY], [f64::INFINITY; 2], [f64::NEG_INFINITY, f64::INFINITY]] {
+            let mut merged = summary(&values[..1], 0);
+            merged.merge(&summary(&values[1..], 1));
+            for all in [merged, summary(&values, 0)] {
+                assert!(all.evaluate(Formula::Std).unwrap().is_nan(), "{values:?}");
+            }
         }
     }
 

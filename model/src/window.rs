@@ -11,7 +11,8 @@ use crate::time::{Measure, Timestamp};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Window {
     points: Vec<Measure>,
-    /// Nothing older is accepted: below it raw measures were let go, whatever the policy says today.
+    /// Nothing older is accepted, whatever the policy says today: below it raw measures are let go. When they
+    /// are makes no difference.
     floor: Timestamp,
 }
 
@@ -35,6 +36,11 @@ impl Window {
         self.points.last().map(|point| point.at)
     }
 
+    /// Below it nothing is accepted any more, whatever the policy says.
+    pub fn floor(&self) -> Timestamp {
+        self.floor
+    }
+
     /// The oldest instant accepted now.
     pub fn threshold(&self, policy: &ArchivePolicy) -> Timestamp {
         self.newest().map_or(self.floor, |newest| self.floor.max(policy.first_block(newest)))
@@ -51,6 +57,9 @@ impl Window {
         batch.dedup_by_key(|measure| measure.at);
         let earliest = batch.first().map(|measure| measure.at);
         self.merge(batch);
+        if earliest.is_some() {
+            self.raise_floor(policy);
+        }
         Accepted { refused, earliest }
     }
 
@@ -70,6 +79,15 @@ impl Window {
         self.points.extend(old);
     }
 
+    /// If the threshold has passed raw measures, there is no way back.
+    fn raise_floor(&mut self, policy: &ArchivePolicy) {
+        let threshold = self.threshold(policy);
+        let first = self.points.partition_point(|point| point.at < self.floor);
+        if self.points.get(first).is_some_and(|point| point.at < threshold) {
+            self.floor = threshold;
+        }
+    }
+
     /// From where raw measures must be kept: the start of the oldest bucket of any granularity that
     /// can still change.
     fn cut(&self, threshold: Timestamp, policy: &ArchivePolicy) -> Timestamp {
@@ -80,12 +98,8 @@ impl Window {
     /// Lets raw measures go that no future batch can need, and none from the buckets of `keep_from` on,
     /// whose rows are not stored yet.
     pub fn truncate(&mut self, policy: &ArchivePolicy, keep_from: Option<Timestamp>) {
-        let threshold = self.threshold(policy);
-        let cut = self.cut(keep_from.map_or(threshold, |keep| keep.min(threshold)), policy);
-        let gone = self.points.drain(..self.points.partition_point(|point| point.at < cut)).count();
-        if gone > 0 {
-            self.floor = threshold;
-        }
+        let cut = self.cut(keep_from.map_or(self.floor, |keep| keep.min(self.floor)), policy);
+        self.points.drain(..self.points.partition_point(|point| point.at < cut));
     }
 
     /// Appends the stored form; see `docs/format/window.md`.

@@ -32,6 +32,9 @@ impl BitWriter {
     }
 }
 
+/// Bits that are there in one word, wherever in a byte it begins.
+pub(super) const SHORT_BITS: u32 = 57;
+
 /// Reads them back. Behind the end there are zeros; [`BitReader::used`] tells who went there.
 pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
@@ -46,16 +49,23 @@ impl<'a> BitReader<'a> {
     /// The next number of `count` bits, at most 64.
     #[inline]
     pub(super) fn get(&mut self, count: u32) -> u64 {
-        if count > 56 {
-            let low = self.get(32);
-            return low | (self.get(count - 32) << 32);
-        }
+        if count <= SHORT_BITS { self.get_short(count) } else { self.get_long(count) }
+    }
+
+    /// The next number of `count` bits, at most [`SHORT_BITS`].
+    #[inline]
+    pub(super) fn get_short(&mut self, count: u32) -> u64 {
         let value = self.peek() & ((1 << count) - 1);
         self.at += count as usize;
         value
     }
 
-    /// At least 57 bits.
+    fn get_long(&mut self, count: u32) -> u64 {
+        let low = self.get_short(32);
+        low | (self.get_short(count - 32) << 32)
+    }
+
+    /// At least [`SHORT_BITS`].
     #[inline]
     fn peek(&self) -> u64 {
         let rest = self.bytes.get(self.at / 8..).unwrap_or_default();

@@ -3,7 +3,7 @@
 //! Tokens are of the distance from a center: from the smallest number up, or to both sides of the
 //! median.
 
-use super::bits::{BitReader, BitWriter};
+use super::bits::{BitReader, BitWriter, SHORT_BITS};
 use super::frequency::Frequencies;
 use super::rans;
 use super::token::{DETAIL_MAX, TOKENS_MAX, base_of, extra_bits, token_of, unzigzag, zigzag};
@@ -55,27 +55,37 @@ impl Plan {
         if numbers.is_empty() {
             return None;
         }
-        let plans = Center::candidates(numbers).into_iter().flat_map(|center| {
+        let plans = Center::candidates(numbers).into_iter().filter_map(|center| {
             let finest = histogram(numbers, center);
-            (0..=DETAIL_MAX).filter_map(move |detail| Plan::with(center, detail, &finest))
+            Plan::climb((0..=DETAIL_MAX).map_while(|detail| Plan::with(center, detail, &finest)))
         });
         plans.min_by_key(|plan| plan.bytes)
     }
 
-    fn with(center: Center, detail: u32, finest: &[u32]) -> Option<Plan> {
-        let mut counts = vec![0u32; TOKENS_MAX];
-        for (fine, count) in finest.iter().enumerate().filter(|(_, count)| **count > 0) {
-            counts[token_of(base_of(fine, DETAIL_MAX), detail)] += count;
+    /// The shortest of plans of more and more detail, where the first longer one ends the search.
+    fn climb(plans: impl Iterator<Item = Plan>) -> Option<Plan> {
+        let mut best: Option<Plan> = None;
+        for plan in plans {
+            if best.as_ref().is_some_and(|best| plan.bytes > best.bytes) {
+                break;
+            }
+            best = Some(plan);
         }
-        let extra: u64 = (0u64..)
-            .zip(&counts)
-            .map(|(t, n)| u64::from(*n) * u64::from(extra_bits(t as usize, detail)))
-            .sum();
+        best
+    }
+
+    fn with(center: Center, detail: u32, finest: &[u32]) -> Option<Plan> {
+        let coarse = |fine| token_of(base_of(fine, DETAIL_MAX), detail);
+        let mut counts = vec![0; coarse(finest.len() - 1) + 1];
+        finest.iter().enumerate().for_each(|(fine, count)| counts[coarse(fine)] += count);
         let shares = Frequencies::of_counts(&counts)?;
+        let extra = |(token, count): (usize, &u32)| u64::from(*count) * u64::from(extra_bits(token, detail));
+        let extra: u64 = counts.iter().enumerate().map(extra).sum();
+        let total: u32 = counts.iter().sum();
         let mut table = BitWriter::default();
         shares.encode(&mut table);
-        let bytes =
-            (shares.cost(&counts) + extra as f64) as usize / 8 + table.finish().len() + 4 * rans::LANES;
+        let states = 4 * rans::lanes(total as usize);
+        let bytes = (shares.cost(&counts) + extra as f64) as usize / 8 + table.finish().len() + states;
         Some(Plan { center, detail, shares, bytes })
     }
 
@@ -99,9 +109,11 @@ impl Plan {
     }
 }
 
+/// How often each token of the greatest detail comes, up to the last that does.
 fn histogram(numbers: &[i64], center: Center) -> Vec<u32> {
     let mut counts = vec![0; TOKENS_MAX];
     numbers.iter().for_each(|number| counts[token_of(center.distance(*number), DETAIL_MAX)] += 1);
+    counts.truncate(counts.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1));
     counts
 }
 
@@ -115,13 +127,15 @@ pub(super) fn decode(reader: &mut Reader<'_>, numbers: &mut [i64]) -> Result<(),
     let center = Center { at: reader.signed()?, two_sided: form & 8 != 0 };
     let bytes = reader.bytes()?;
     let mut bits = BitReader::new(bytes);
-    let shares = Frequencies::decode(&mut bits)?;
+    let shares = Frequencies::decode(&mut bits, detail)?;
     let tokens = rans::decode(reader.bytes()?, numbers.len(), &shares)?;
     let spans: Vec<(u64, u32)> =
         (0..shares.of_token.len()).map(|token| (base_of(token, detail), extra_bits(token, detail))).collect();
+    let short = spans.iter().all(|(_, extra)| *extra <= SHORT_BITS);
     for (number, token) in numbers.iter_mut().zip(&tokens) {
         let (base, extra) = spans[*token as usize];
-        *number = center.number(base + bits.get(extra));
+        let extra = if short { bits.get_short(extra) } else { bits.get(extra) };
+        *number = center.number(base + extra);
     }
     if bits.used() == bytes.len() { Ok(()) } else { Err(Corrupt) }
 }

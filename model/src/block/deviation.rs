@@ -6,6 +6,7 @@
 //! the root of that over n (n - 1). The reference adds up squared distances instead, so its last bits
 //! differ by what its own rounding does; they are stored as corrections.
 
+use super::ordered::computed;
 use super::scale::{Scale, nearest};
 
 /// More points in a bucket are not looked at this way.
@@ -44,6 +45,6 @@ impl Bucket {
     #[inline]
     pub(super) fn deviation(self, number: i64) -> f64 {
         let product = number as f64 * self.count + self.rest;
-        self.scale.times_unit((product / (self.count * (self.count - 1.0))).sqrt())
+        computed(self.scale.times_unit((product / (self.count * (self.count - 1.0))).sqrt()))
     }
 }

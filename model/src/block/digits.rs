@@ -61,7 +61,7 @@ impl Digits {
     /// Significant digits of a number: 1200 has two.
     pub(super) fn of(number: i64) -> u8 {
         let mut rest = number.unsigned_abs();
-        while rest >= 10 && rest % 10 == 0 {
+        while rest >= 10 && rest.is_multiple_of(10) {
             rest /= 10;
         }
         rest.checked_ilog10().unwrap_or(0) as u8 + 1

@@ -10,16 +10,14 @@ pub(super) type Index = u8;
 /// How values are found.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
-    /// Points of a grid, or their distances from the values of another column.
+    /// Points of a grid.
     Grid(Grid),
-    /// Points of a grid, as distances from the nearest points of another column.
+    /// Points of a grid, as distances from the nearest points to another column's values.
     Near(Grid, Index),
     /// Decimals, each divided by a small integer that is stored beside it.
     Fraction { places: u8 },
-    /// Decimals divided by the values of another column.
-    Share { places: u8, divisor: Index },
-    /// One of a few values.
-    Dictionary,
+    /// One of a few values: one more than `more`.
+    Dictionary { more: u8 },
     /// As another column.
     Copy(Index),
     /// A column divided by another.
@@ -30,17 +28,16 @@ pub(super) enum Form {
 
 const NEAR: u8 = 1 << 4;
 const FRACTION: u8 = GRIDS_END;
-const SHARE: u8 = 7;
-const DICTIONARY: u8 = 8;
-const COPY: u8 = 9;
-const QUOTIENT: u8 = 10;
-const DEVIATION: u8 = 11;
+const DICTIONARY: u8 = 7;
+const COPY: u8 = 8;
+const QUOTIENT: u8 = 9;
+const DEVIATION: u8 = 10;
 
 /// Bits of the first byte that are not the form's.
 pub(super) const CORRECTIONS: u8 = 1 << 5;
 pub(super) const EXCEPTIONS: u8 = 1 << 6;
 pub(super) const ABSENCES: u8 = 1 << 7;
-const OWN_BITS: u8 = 0x1f;
+pub(super) const OWN_BITS: u8 = 0x1f;
 
 impl Form {
     /// Its part of the column's first byte.
@@ -49,8 +46,7 @@ impl Form {
             Form::Grid(grid) => grid.code(),
             Form::Near(grid, _) => grid.code() | NEAR,
             Form::Fraction { .. } => FRACTION,
-            Form::Share { .. } => SHARE,
-            Form::Dictionary => DICTIONARY,
+            Form::Dictionary { .. } => DICTIONARY,
             Form::Copy(_) => COPY,
             Form::Quotient(..) => QUOTIENT,
             Form::Deviation { .. } => DEVIATION,
@@ -66,8 +62,7 @@ impl Form {
                 out.push(*reference);
             }
             Form::Fraction { places } => out.push(*places),
-            Form::Share { places, divisor } => out.extend_from_slice(&[*places, *divisor]),
-            Form::Dictionary => {}
+            Form::Dictionary { more } => out.push(*more),
             Form::Copy(source) => out.push(*source),
             Form::Quotient(dividend, divisor) => out.extend_from_slice(&[*dividend, *divisor]),
             Form::Deviation { mean, count, unit } => {
@@ -80,8 +75,8 @@ impl Form {
     /// The columns it follows from.
     pub(super) fn follows(&self) -> impl Iterator<Item = Index> {
         let (one, two) = match *self {
-            Form::Grid(_) | Form::Fraction { .. } | Form::Dictionary => (None, None),
-            Form::Near(_, one) | Form::Share { divisor: one, .. } | Form::Copy(one) => (Some(one), None),
+            Form::Grid(_) | Form::Fraction { .. } | Form::Dictionary { .. } => (None, None),
+            Form::Near(_, one) | Form::Copy(one) => (Some(one), None),
             Form::Quotient(one, two) | Form::Deviation { mean: one, count: two, .. } => {
                 (Some(one), Some(two))
             }
@@ -94,8 +89,7 @@ impl Form {
         Ok(match head & OWN_BITS {
             code if code < GRIDS_END => Form::Grid(Grid::decode(code, reader)?),
             FRACTION => Form::Fraction { places: reader.byte()? },
-            SHARE => Form::Share { places: reader.byte()?, divisor: reader.byte()? },
-            DICTIONARY => Form::Dictionary,
+            DICTIONARY => Form::Dictionary { more: reader.byte()? },
             COPY => Form::Copy(reader.byte()?),
             QUOTIENT => Form::Quotient(reader.byte()?, reader.byte()?),
             DEVIATION => {

@@ -1,10 +1,12 @@
 //! Doubles as decimals divided by small integers: means of which the sum and the count are gone.
 
-use super::ordered::off;
+use super::ordered::{computed, off};
 use super::scale::{Scale, Unit};
 
 /// Greatest divisor.
 const DIVISOR_MAX: i64 = 1 << 14;
+/// Greatest factor that a sum and a count are expected to share.
+const MULTIPLE_MAX: i64 = 32;
 /// Decimals times divisors stay below it: chance puts a double near a fraction of more bits.
 const PRODUCT_MAX: f64 = 17_592_186_044_416.0;
 /// Decimal places tried.
@@ -23,7 +25,16 @@ impl Fraction {
     /// The value.
     #[inline]
     pub(super) fn value(self, scale: Scale) -> f64 {
-        scale.value(self.number) / self.divisor as f64
+        computed(scale.value(self.number) / self.divisor as f64)
+    }
+
+    /// A multiple that is `value` without rounding, if there is one: that which was divided.
+    fn expanded(self, value: f64, scale: Scale) -> Fraction {
+        let multiple = |by| Fraction { number: self.number * by, divisor: self.divisor * by };
+        let exact = |fraction: &Fraction| off(value, fraction.value(scale)) == 0;
+        let mut small =
+            (1..=MULTIPLE_MAX).map(multiple).take_while(|fraction| fraction.divisor <= DIVISOR_MAX);
+        small.find(exact).unwrap_or(self)
     }
 
     /// The simplest one that is `value` but for rounding: a convergent of its continued fraction.
@@ -39,7 +50,7 @@ impl Fraction {
             let number = if value < 0.0 { -last.0 } else { last.0 };
             let fraction = Fraction { number: number as i64, divisor: last.1 as i64 };
             if off(value, fraction.value(scale)).unsigned_abs() <= 2 {
-                return Some(fraction);
+                return Some(fraction.expanded(value, scale));
             }
             rest = 1.0 / (rest - whole);
         }
@@ -71,11 +82,12 @@ fn cost(sample: &[f64], places: u8) -> Option<f64> {
     Some(bits + misses as f64 * 64.0)
 }
 
-/// The least common multiple of divisors, if it is small.
-pub(super) fn common_divisor(fractions: impl Iterator<Item = Fraction>) -> Option<i64> {
+/// The least common multiple of the divisors, if it is small.
+pub(super) fn common_divisor(fractions: &[Fraction]) -> Option<i64> {
     let mut common = 1;
     for fraction in fractions {
-        common *= fraction.divisor / divisor(common as u64, fraction.divisor as u64) as i64;
+        let shared = common_factor(common as u64, fraction.divisor as u64) as i64;
+        common *= fraction.divisor / shared;
         if common > DIVISOR_MAX {
             return None;
         }
@@ -84,7 +96,7 @@ pub(super) fn common_divisor(fractions: impl Iterator<Item = Fraction>) -> Optio
 }
 
 /// The greatest common divisor.
-pub(super) fn divisor(mut a: u64, mut b: u64) -> u64 {
+pub(super) fn common_factor(mut a: u64, mut b: u64) -> u64 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

@@ -1,16 +1,16 @@
 //! How often each token comes, rounded so that it is short to tell and sums up to a power of two.
 
 use super::bits::{BitReader, BitWriter};
-use super::token::TOKENS_MAX;
+use super::token::tokens;
 use crate::codec::Corrupt;
 
 /// The greatest scale: with it the three numbers of a coder's slot fit into 32 bits.
 pub(super) const SCALE_MAX: u32 = 11;
 const SCALE_MIN: u32 = 4;
 
-/// Bits behind the highest one that are told of a share: an error of at most 6 % in one share costs
-/// less than a thousandth of a bit a token.
-const DIGITS: u32 = 3;
+/// Bits behind the highest one that are told of a share. Shares that are off by a tenth cost less than
+/// a hundredth of a bit a token; telling more costs more than that.
+const DIGITS: u32 = 2;
 
 /// The share of each token, out of `1 << scale`.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,12 +77,12 @@ impl Frequencies {
         }
     }
 
-    /// Reads what [`Frequencies::encode`] wrote.
-    pub(super) fn decode(bits: &mut BitReader<'_>) -> Result<Self, Corrupt> {
+    /// Reads what [`Frequencies::encode`] wrote, of tokens with this detail.
+    pub(super) fn decode(bits: &mut BitReader<'_>, detail: u32) -> Result<Self, Corrupt> {
         let scale = bits.get(3) as u32 + SCALE_MIN;
         let end = bits.get(10) as usize + 1;
         let rest = bits.get(index_bits(end)) as usize;
-        if scale > SCALE_MAX || end > TOKENS_MAX || rest >= end {
+        if scale > SCALE_MAX || end > tokens(detail) || rest >= end {
             return Err(Corrupt);
         }
         let mut of_token = Vec::with_capacity(end);
@@ -101,7 +101,7 @@ impl Frequencies {
     }
 }
 
-/// The nearest number above 0 with one digit and [`DIGITS`] more, in binary.
+/// The nearest number above 0 that is told exactly.
 fn rounded(share: f32) -> u16 {
     if share < (2 << DIGITS) as f32 {
         return share.round().max(1.0) as u16;
@@ -158,5 +158,52 @@ impl Told {
                 Told::Share(((1 << digits | bits.get(digits)) << (below - digits)) as u16)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::token::DETAIL_MAX;
+    use proptest::prelude::*;
+
+    fn check(counts: &[u32]) -> Option<Frequencies> {
+        let shares = Frequencies::of_counts(counts)?;
+        let sum: u32 = shares.of_token.iter().map(|share| u32::from(*share)).sum();
+        assert_eq!(sum, 1 << shares.scale);
+        for (count, share) in counts.iter().zip(&shares.of_token) {
+            assert_eq!(*count > 0, *share > 0, "{counts:?}");
+        }
+        let mut bits = BitWriter::default();
+        shares.encode(&mut bits);
+        let bytes = bits.finish();
+        assert_eq!(Frequencies::decode(&mut BitReader::new(&bytes), DETAIL_MAX).as_ref(), Ok(&shares));
+        Some(shares)
+    }
+
+    proptest! {
+        #[test]
+        fn shares_are_told_exactly(counts in proptest::collection::vec(prop_oneof![Just(0u32), 1u32..5000], 1..900)) {
+            check(&counts);
+        }
+
+        #[test]
+        fn garbage_is_an_error_not_a_panic(bytes: Vec<u8>, detail in 0..=DETAIL_MAX) {
+            let _ = Frequencies::decode(&mut BitReader::new(&bytes), detail);
+        }
+    }
+
+    #[test]
+    fn shares_follow_the_counts() {
+        assert_eq!(check(&[]), None);
+        assert_eq!(check(&[0, 0]), None);
+        assert_eq!(check(&[0, 7]).unwrap().of_token, [0, 16]);
+        let shares = check(&[8192, 0, 4096, 4096]).unwrap();
+        assert_eq!((shares.scale, shares.of_token.as_slice()), (SCALE_MAX, [1024, 0, 512, 512].as_slice()));
+        assert_eq!(shares.cost(&[8192, 0, 4096, 4096]), 8192.0 + 2.0 * 8192.0);
+        // A long run of zeros, and one of a share that is told in full.
+        let mut counts = vec![0; 900];
+        (counts[0], counts[899]) = (1, 1000);
+        assert_eq!(check(&counts).unwrap().of_token[0], 1);
     }
 }

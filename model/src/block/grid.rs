@@ -36,6 +36,14 @@ impl Grid {
         Some(Grid::Significant(unit, unit.scale()?, Digits::new(digits)?))
     }
 
+    /// What its values are multiples of.
+    pub(super) fn unit(&self) -> Option<Unit> {
+        match self {
+            Grid::Even(unit, _) | Grid::Significant(unit, ..) => Some(*unit),
+            Grid::Bits(_) => None,
+        }
+    }
+
     /// The number of the nearest value on the grid.
     #[inline]
     pub(super) fn number(&self, value: f64) -> i64 {

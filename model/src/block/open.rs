@@ -2,14 +2,15 @@
 
 use std::rc::Rc;
 
+use super::COLUMN_DEPTH_MAX;
 use super::deviation::Bucket;
 use super::form::{ABSENCES, CORRECTIONS, EXCEPTIONS, Form, Index};
+use super::fraction::Fraction;
 use super::grid::Grid;
-use super::ordered::{from_ordered, ordered};
-use super::presence::{Presence, Stored};
-use super::scale::{Scale, Unit};
+use super::ordered::{computed, from_ordered, ordered};
+use super::presence::{self, Presence, Stored};
+use super::scale::Unit;
 use super::stream::{self, Numbers};
-use super::{COLUMN_DEPTH_MAX, FEW_MAX};
 use crate::codec::{Corrupt, Reader};
 use crate::method::Method;
 
@@ -21,6 +22,18 @@ pub(super) struct Series {
     pub(super) values: Vec<f64>,
 }
 
+impl Series {
+    /// One value or none for each of `buckets`.
+    pub(super) fn spread(&self, buckets: usize) -> Vec<Option<f64>> {
+        let Presence::Some(positions) = &self.presence else {
+            return self.values.iter().copied().map(Some).collect();
+        };
+        let mut spread = vec![None; buckets];
+        positions.iter().zip(&self.values).for_each(|(at, value)| spread[*at as usize] = Some(*value));
+        spread
+    }
+}
+
 /// The columns of a block, read when asked for.
 pub(super) struct Columns<'a> {
     buckets: usize,
@@ -30,7 +43,7 @@ pub(super) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// Reads the directory; the rest is the columns themselves.
+    /// Reads the directory and finds the columns, which are all that is left.
     pub(super) fn decode(reader: &mut Reader<'a>, buckets: usize) -> Result<Self, Corrupt> {
         let count = reader.count(2)?;
         if count > Method::COUNT {
@@ -43,6 +56,9 @@ impl<'a> Columns<'a> {
         }
         let take = |(method, bytes)| Ok((method, reader.take(bytes)?));
         let stored = directory.into_iter().map(take).collect::<Result<Vec<_>, Corrupt>>()?;
+        if !reader.is_empty() {
+            return Err(Corrupt);
+        }
         Ok(Columns { buckets, known: vec![None; stored.len()], stored })
     }
 
@@ -51,9 +67,29 @@ impl<'a> Columns<'a> {
         self.stored.iter().map(|(method, _)| *method)
     }
 
+    /// The stored form of a column.
+    #[cfg(test)]
+    pub(super) fn bytes(&self, index: usize) -> &'a [u8] {
+        self.stored[index].1
+    }
+
     /// Reads one column.
     pub(super) fn series(&mut self, index: usize) -> Result<Series, Corrupt> {
         self.read(index, 0)
+    }
+
+    /// Reads one column and keeps it for those that follow from it.
+    pub(super) fn kept(&mut self, index: usize) -> Result<Rc<Series>, Corrupt> {
+        self.read_once(index, 0)
+    }
+
+    fn read_once(&mut self, index: usize, depth: usize) -> Result<Rc<Series>, Corrupt> {
+        if let Some(Some(known)) = self.known.get(index) {
+            return Ok(known.clone());
+        }
+        let series = Rc::new(self.read(index, depth)?);
+        self.known[index] = Some(series.clone());
+        Ok(series)
     }
 
     /// `depth` is how many columns wait for this one: bounded, and so is what garbage can make us do.
@@ -100,15 +136,10 @@ impl Open<'_, '_> {
     /// Another column, read once.
     fn other(&mut self, index: Index) -> Result<Rc<Series>, Corrupt> {
         let index = usize::from(index);
-        if index >= self.index || self.depth == COLUMN_DEPTH_MAX {
+        if index >= self.index || self.depth + 1 == COLUMN_DEPTH_MAX {
             return Err(Corrupt);
         }
-        if let Some(known) = &self.columns.known[index] {
-            return Ok(known.clone());
-        }
-        let series = Rc::new(self.columns.read(index, self.depth + 1)?);
-        self.columns.known[index] = Some(series.clone());
-        Ok(series)
+        self.columns.read_once(index, self.depth + 1)
     }
 
     /// The values of another column in the buckets of this one.
@@ -125,8 +156,8 @@ impl Open<'_, '_> {
     }
 
     fn presence(&mut self) -> Result<Presence, Corrupt> {
-        match Stored::decode(&mut self.reader)? {
-            Stored::Runs => Presence::decode_runs(&mut self.reader, self.columns.buckets),
+        match Stored::decode(&mut self.reader, self.columns.buckets)? {
+            Stored::Runs(runs) => presence::positions(&runs, self.columns.buckets),
             Stored::As(other) => Ok(self.other(other)?.presence.clone()),
             Stored::AboveOne(other) => {
                 let other = self.other(other)?;
@@ -160,16 +191,11 @@ impl Open<'_, '_> {
             }),
             Form::Near(grid, other) => self.near(grid, other, presence),
             Form::Fraction { places } => self.fractions(places, count),
-            Form::Share { places, divisor } => {
-                let divisors = self.beside(divisor, presence)?;
-                let numbers = stream::decode(&mut self.reader, count)?.spread();
-                Ok(divided(&decimals(places)?, numbers, &divisors.values))
-            }
-            Form::Dictionary => self.entries(count),
+            Form::Dictionary { more } => self.entries(usize::from(more) + 1, count),
             Form::Copy(other) => Ok(self.beside(other, presence)?.values.clone()),
             Form::Quotient(dividend, divisor) => {
                 let (dividend, divisor) = (self.beside(dividend, presence)?, self.beside(divisor, presence)?);
-                Ok(dividend.values.iter().zip(&divisor.values).map(|(a, b)| a / b).collect())
+                Ok(dividend.values.iter().zip(&divisor.values).map(|(a, b)| computed(a / b)).collect())
             }
             Form::Deviation { mean, count, unit } => self.deviations(mean, count, unit, presence),
         }
@@ -185,22 +211,19 @@ impl Open<'_, '_> {
     }
 
     fn fractions(&mut self, places: u8, count: usize) -> Result<Vec<f64>, Corrupt> {
-        let scale = decimals(places)?;
+        let scale = Unit::Decimal { places, multiple: 1 }.scale().ok_or(Corrupt)?;
         let divisors = stream::decode(&mut self.reader, count)?.spread();
         let numbers = stream::decode(&mut self.reader, count)?.spread();
-        let divisors: Vec<f64> = divisors.into_iter().map(|divisor| divisor as f64).collect();
-        Ok(divided(&scale, numbers, &divisors))
+        let fraction = |(number, divisor)| Fraction { number, divisor }.value(scale);
+        Ok(numbers.into_iter().zip(divisors).map(fraction).collect())
     }
 
-    fn entries(&mut self, count: usize) -> Result<Vec<f64>, Corrupt> {
-        let entries = usize::from(self.reader.byte()?) + 1;
-        if entries > FEW_MAX {
-            return Err(Corrupt);
-        }
+    fn entries(&mut self, entries: usize, count: usize) -> Result<Vec<f64>, Corrupt> {
         let entries = stream::decode(&mut self.reader, entries)?.spread();
         let indexes = stream::decode(&mut self.reader, count)?.spread();
         let entry = |index| {
-            Ok(from_ordered(*usize::try_from(index).ok().and_then(|i| entries.get(i)).ok_or(Corrupt)?))
+            let entry = usize::try_from(index).ok().and_then(|index| entries.get(index));
+            entry.map(|entry| from_ordered(*entry)).ok_or(Corrupt)
         };
         indexes.into_iter().map(entry).collect()
     }
@@ -220,12 +243,4 @@ impl Open<'_, '_> {
         };
         Ok(numbers.into_iter().zip(&means.values).zip(&counts.values).map(deviation).collect())
     }
-}
-
-fn decimals(places: u8) -> Result<Scale, Corrupt> {
-    Unit::Decimal { places, multiple: 1 }.scale().ok_or(Corrupt)
-}
-
-fn divided(scale: &Scale, numbers: Vec<i64>, divisors: &[f64]) -> Vec<f64> {
-    numbers.into_iter().zip(divisors).map(|(number, divisor)| scale.value(number) / divisor).collect()
 }

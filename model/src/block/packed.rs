@@ -3,12 +3,13 @@
 use super::bits::{BitReader, BitWriter};
 use crate::codec::{Corrupt, Reader, put_signed};
 
-/// Smallest number and bits of the largest distance from it.
+/// Smallest number and bits of the largest distance from it; if those are all 64, from 0.
 pub(super) fn frame(numbers: &[i64]) -> (i64, u32) {
     let smallest = numbers.iter().copied().min().unwrap_or(0);
     let largest = numbers.iter().copied().max().unwrap_or(0);
     let distance = largest.wrapping_sub(smallest) as u64;
-    (smallest, u64::BITS - distance.leading_zeros())
+    let width = u64::BITS - distance.leading_zeros();
+    (if width == u64::BITS { 0 } else { smallest }, width)
 }
 
 /// Appends them.

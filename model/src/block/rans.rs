@@ -4,10 +4,19 @@
 //! words follows Fabian Giesen, "Interleaved entropy coders" (arXiv 1402.3392).
 
 use super::frequency::Frequencies;
-use crate::codec::{Corrupt, Reader};
+use crate::codec::Corrupt;
 
-/// States that take turns, so that the processor can work on several tokens at once.
-pub(super) const LANES: usize = 2;
+/// States that take turns, so that the processor can work on several tokens at once; each takes four
+/// bytes, which few tokens do not repay.
+pub(super) fn lanes(count: usize) -> usize {
+    match count {
+        0..256 => 1,
+        256..2048 => 2,
+        _ => LANES_MAX,
+    }
+}
+
+const LANES_MAX: usize = 4;
 /// A state never falls below it.
 const LOW: u32 = 1 << 16;
 
@@ -15,18 +24,19 @@ const LOW: u32 = 1 << 16;
 pub(super) fn encode(out: &mut Vec<u8>, tokens: &[u16], frequencies: &Frequencies) {
     let scale = frequencies.scale;
     let starts = starts(frequencies);
-    let mut states = [LOW; LANES];
+    let lanes = lanes(tokens.len());
+    let mut states = [LOW; LANES_MAX];
     let mut words = Vec::with_capacity(tokens.len() / 2);
     for (index, token) in tokens.iter().enumerate().rev() {
         let frequency = u32::from(frequencies.of_token[*token as usize]);
-        let state = &mut states[index % LANES];
+        let state = &mut states[index % lanes];
         if u64::from(*state) >= u64::from(frequency) << (32 - scale) {
             words.push(*state as u16);
             *state >>= 16;
         }
         *state = ((*state / frequency) << scale) + *state % frequency + starts[*token as usize];
     }
-    states.iter().for_each(|state| out.extend_from_slice(&state.to_le_bytes()));
+    states[..lanes].iter().for_each(|state| out.extend_from_slice(&state.to_le_bytes()));
     words.iter().rev().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
 }
 
@@ -74,29 +84,38 @@ fn slots(frequencies: &Frequencies) -> Vec<Slot> {
 /// # Errors
 /// [`Corrupt`] if words are missing or left over.
 pub(super) fn decode(bytes: &[u8], count: usize, frequencies: &Frequencies) -> Result<Vec<u16>, Corrupt> {
-    let mut reader = Reader::new(bytes);
+    match lanes(count) {
+        1 => decode_lanes::<1>(bytes, count, frequencies),
+        2 => decode_lanes::<2>(bytes, count, frequencies),
+        _ => decode_lanes::<LANES_MAX>(bytes, count, frequencies),
+    }
+}
+
+fn decode_lanes<const LANES: usize>(
+    bytes: &[u8],
+    count: usize,
+    frequencies: &Frequencies,
+) -> Result<Vec<u16>, Corrupt> {
     let slots = slots(frequencies);
     let mask = (1usize << frequencies.scale) - 1;
     // Not a check but a hint: the mask then proves that no look-up is out of bounds.
     let slots = slots.get(..=mask).ok_or(Corrupt)?;
-    let mut states = [0; LANES];
-    for state in &mut states {
-        *state = u32::from_le_bytes(reader.array()?);
-    }
-    // The states are read: the subtraction cannot fail.
-    let words = reader.take(bytes.len() - 4 * LANES)?.as_chunks::<2>().0;
+    let (states, words) = bytes.split_at_checked(4 * LANES).ok_or(Corrupt)?;
+    let mut states: [u32; LANES] = std::array::from_fn(|lane| u32::from_le_bytes(states.as_chunks().0[lane]));
+    let words = words.as_chunks::<2>().0;
     let mut next = 0;
+    let mut step = |state: &mut u32, token: &mut u16| {
+        let slot = &slots[*state as usize & mask];
+        *token = slot.token();
+        let before = slot.before(*state >> frequencies.scale);
+        let word = words.get(next).map_or(0, |bytes| u16::from_le_bytes(*bytes));
+        let short = before < LOW;
+        *state = if short { (before << 16) | u32::from(word) } else { before };
+        next += usize::from(short);
+    };
     let mut tokens = vec![0u16; count];
     for turn in tokens.chunks_mut(LANES) {
-        for (token, state) in turn.iter_mut().zip(&mut states) {
-            let slot = &slots[*state as usize & mask];
-            *token = slot.token();
-            let before = slot.before(*state >> frequencies.scale);
-            let word = words.get(next).map_or(0, |bytes| u16::from_le_bytes(*bytes));
-            let short = before < LOW;
-            *state = if short { (before << 16) | u32::from(word) } else { before };
-            next += usize::from(short);
-        }
+        turn.iter_mut().zip(&mut states).for_each(|(token, state)| step(state, token));
     }
     if next == words.len() && states == [LOW; LANES] { Ok(tokens) } else { Err(Corrupt) }
 }

@@ -3,36 +3,48 @@
 //! Numbers are predicted ([`Prediction`]), and the errors stored as one number if they are all the same,
 //! packed to the same width, or entropy-coded, whatever is smallest.
 
-use super::estimate;
+use super::estimate::{self, CODED_MIN, Estimate};
 use super::predict::Prediction;
 use super::{coded, packed};
 use crate::codec::{Corrupt, Reader, put_signed};
 
-const CONSTANT: u8 = 0;
-const PACKED: u8 = 1;
-const CODED: u8 = 2;
+pub(super) const CONSTANT: u8 = 0;
+pub(super) const PACKED: u8 = 1;
+pub(super) const CODED: u8 = 2;
 
-/// Fewer numbers are not worth a table of frequencies.
-pub(super) const CODED_MIN: usize = 48;
-
-/// Appends numbers in the way that is estimated the smallest.
-pub(super) fn encode(out: &mut Vec<u8>, numbers: &[i64]) {
-    encode_predicted(out, numbers, estimate::best(numbers).prediction);
+/// Numbers to be written, and how.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) numbers: Vec<i64>,
+    estimate: Estimate,
 }
 
-/// Appends numbers with this prediction.
-pub(super) fn encode_predicted(out: &mut Vec<u8>, numbers: &[i64], prediction: Prediction) {
-    if numbers.is_empty() {
-        return;
+impl Stream {
+    /// In the way that is estimated to be the shortest.
+    pub(super) fn new(numbers: Vec<i64>) -> Self {
+        let estimate = estimate::best(&numbers);
+        Stream { numbers, estimate }
     }
-    let mut errors = numbers.to_vec();
-    prediction.errors(&mut errors);
-    let (firsts, errors) = errors.split_at(prediction.order.min(numbers.len()));
-    let head = |kind: u8| kind | ((prediction.order as u8) << 2) | ((prediction.smoothing as u8) << 5);
-    let at = out.len();
-    out.push(0);
-    firsts.iter().for_each(|first| put_signed(out, *first));
-    out[at] = head(encode_errors(out, errors));
+
+    /// What it takes, about.
+    pub(super) fn bits(&self) -> f64 {
+        self.estimate.bits
+    }
+
+    /// Appends it; its length is for others to tell. An empty one is nothing.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        if self.numbers.is_empty() {
+            return;
+        }
+        let Prediction { order, smoothing } = self.estimate.prediction;
+        let mut errors = self.numbers.clone();
+        self.estimate.prediction.errors(&mut errors);
+        let (firsts, errors) = errors.split_at(order.min(errors.len()));
+        let head = out.len();
+        out.push(0);
+        firsts.iter().for_each(|first| put_signed(out, *first));
+        out[head] = encode_errors(out, errors) | ((order as u8) << 2) | ((smoothing as u8) << 5);
+    }
 }
 
 fn encode_errors(out: &mut Vec<u8>, errors: &[i64]) -> u8 {
@@ -43,16 +55,12 @@ fn encode_errors(out: &mut Vec<u8>, errors: &[i64]) -> u8 {
     }
     let packed_bytes = (errors.len() * width as usize).div_ceil(8);
     let plan = if errors.len() < CODED_MIN { None } else { coded::Plan::of(errors) };
-    match plan {
-        Some(plan) if plan.bytes < packed_bytes => {
-            plan.encode(out, errors);
-            CODED
-        }
-        _ => {
-            packed::encode(out, errors);
-            PACKED
-        }
+    if let Some(plan) = plan.filter(|plan| plan.bytes < packed_bytes) {
+        plan.encode(out, errors);
+        return CODED;
     }
+    packed::encode(out, errors);
+    PACKED
 }
 
 /// Numbers as they were read.

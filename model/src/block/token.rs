@@ -6,7 +6,12 @@
 /// The most detail there is.
 pub(super) const DETAIL_MAX: u32 = 4;
 /// How many tokens there are, at most.
-pub(super) const TOKENS_MAX: usize = (64 - DETAIL_MAX as usize + 1) << DETAIL_MAX;
+pub(super) const TOKENS_MAX: usize = tokens(DETAIL_MAX);
+
+/// How many tokens there are.
+pub(super) const fn tokens(detail: u32) -> usize {
+    (65 - detail as usize) << detail
+}
 
 /// The token of a number.
 #[inline]
@@ -54,10 +59,17 @@ mod tests {
             let value = value >> shift;
             let token = token_of(value, detail);
             let extra = value - base_of(token, detail);
-            prop_assert!(token < TOKENS_MAX);
+            prop_assert!(token < tokens(detail));
             prop_assert_eq!(extra.checked_shr(extra_bits(token, detail)).unwrap_or(0), 0);
             prop_assert!(value == u64::MAX || token_of(value + 1, detail) >= token);
             prop_assert_eq!(unzigzag(zigzag(value as i64)), value as i64);
+        }
+    }
+
+    #[test]
+    fn the_last_token_is_that_of_the_greatest_number() {
+        for detail in 0..=DETAIL_MAX {
+            assert_eq!(token_of(u64::MAX, detail) + 1, tokens(detail));
         }
     }
 }

@@ -9,7 +9,7 @@ const WORDS: usize = 624;
 const SHIFT: usize = 397;
 
 /// A generator, equal to Python's number for number.
-pub struct Random {
+pub(crate) struct Random {
     state: [u32; WORDS],
     next: usize,
     spare: Option<f64>,
@@ -17,7 +17,7 @@ pub struct Random {
 
 impl Random {
     /// `random.Random(seed)`.
-    pub fn new(seed: &str) -> Self {
+    pub(crate) fn new(seed: &str) -> Self {
         let number = [seed.as_bytes(), &sha512(seed.as_bytes())].concat();
         // The bytes are one big-endian number; its 32-bit digits come in with the lowest first.
         let digit = |chunk: &[u8]| chunk.iter().fold(0u32, |digit, byte| (digit << 8) | u32::from(*byte));
@@ -50,13 +50,13 @@ impl Random {
     }
 
     /// `random()`: uniform in [0, 1), 53 bits.
-    pub fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         let (high, low) = (self.word() >> 5, self.word() >> 6);
         (f64::from(high) * 67_108_864.0 + f64::from(low)) / 9_007_199_254_740_992.0
     }
 
     /// `gauss(0, deviation)`.
-    pub fn gauss(&mut self, deviation: f64) -> f64 {
+    pub(crate) fn gauss(&mut self, deviation: f64) -> f64 {
         let found = self.spare.take();
         let z = found.unwrap_or_else(|| {
             let angle = self.uniform() * TAU;
@@ -68,7 +68,7 @@ impl Random {
     }
 
     /// `choice(items)`.
-    pub fn choice<T: Copy>(&mut self, items: &[T]) -> T {
+    pub(crate) fn choice<T: Copy>(&mut self, items: &[T]) -> T {
         let bits = usize::BITS - items.len().leading_zeros();
         loop {
             let index = (self.word() >> (32 - bits)) as usize;
