@@ -117,7 +117,7 @@ impl Writer {
 
 /// Appends a float as [`Writer::float`] does.
 #[inline]
-pub fn push_float(out: &mut String, number: f64) {
+pub(crate) fn push_float(out: &mut String, number: f64) {
     let mut buffer = zmij::Buffer::new();
     out.push_str(if number.is_finite() {
         buffer.format_finite(number)
