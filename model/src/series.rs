@@ -404,3 +404,74 @@ impl Fresh {
         run
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Item;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_ns(seconds * SECOND).unwrap()
+    }
+
+    fn width() -> Granularity {
+        Granularity::from_ns(60 * SECOND).unwrap()
+    }
+
+    fn policy(methods: &str) -> Arc<ArchivePolicy> {
+        let methods = methods.split(' ').map(|name| Method::parse(name).unwrap()).collect();
+        let items = vec![Item { granularity: width(), points: None }];
+        Arc::new(ArchivePolicy { name: "p".into(), back_window: 0, items, methods })
+    }
+
+    fn measures(list: &[(u64, f64)]) -> Vec<Measure> {
+        list.iter().map(|(seconds, value)| Measure { at: at(*seconds), value: *value }).collect()
+    }
+
+    fn event(seconds: u64, value: f64) -> Summary {
+        Summary::of(at(seconds), value, 1.0, Weighing::Event, Wants::ALL)
+    }
+
+    /// What readers see: minute and value.
+    fn column(series: &Series, method: &str) -> Vec<(u64, f64)> {
+        let column = series.column(width(), Method::parse(method).unwrap());
+        column.iter().map(|(start, value)| (start.ns() / width().ns(), value)).collect()
+    }
+
+    #[test]
+    fn measures_before_the_first_event_were_events() {
+        let mut series = Series::new(SeriesKind::Sampled, policy("count sum"));
+        series.insert(1, &mut measures(&[(30, 1.0), (130, 2.0)]));
+        assert!(series.begin_checkpoint().is_some());
+        series.end_checkpoint();
+        assert_eq!(series.add(2, &[event(131, 4.0), event(131, 8.0)]), 0);
+        assert_eq!((series.kind(), column(&series, "count")), (SeriesKind::Event, vec![(2, 3.0)]));
+        assert_eq!(column(&series, "sum"), [(2, 14.0)]);
+        // The window had let the first minute go: an event in it would make a bucket that is not whole.
+        assert_eq!(series.add(3, &[event(59, 1.0)]), 1);
+    }
+
+    #[test]
+    fn a_batch_is_judged_by_the_back_window_of_its_time() {
+        let grown = Arc::new(ArchivePolicy { back_window: 2, ..(*policy("sum")).clone() });
+        let mut series = Series::new(SeriesKind::Sampled, grown);
+        series.insert(1, &mut measures(&[(150, 1.0)]));
+        assert_eq!(series.insert_by(0, 2, &mut measures(&[(70, 2.0)])).refused, 1);
+        assert_eq!(series.insert_by(2, 3, &mut measures(&[(70, 4.0)])).refused, 0);
+        assert_eq!(column(&series, "sum"), [(1, 4.0), (2, 1.0)]);
+        assert_eq!(series.policy().back_window, 2);
+    }
+
+    #[test]
+    fn a_failed_checkpoint_loses_no_rate() {
+        let mut series = Series::new(SeriesKind::Sampled, policy("sum rate:sum"));
+        series.insert(1, &mut measures(&[(50, 1.0), (70, 3.0)]));
+        series.insert(2, &mut measures(&[(130, 4.0)]));
+        assert!(series.begin_checkpoint().is_some());
+        // The measure before it has left the window: the bucket is computed anew without its rate.
+        series.insert(3, &mut measures(&[(10, 0.0), (70, 9.0)]));
+        series.abort_checkpoint();
+        assert_eq!(column(&series, "sum"), [(0, 1.0), (1, 9.0), (2, 4.0)]);
+        assert_eq!(column(&series, "rate:sum"), [(1, 2.0), (2, -5.0)]);
+    }
+}

@@ -161,6 +161,7 @@ mod tests {
     use crate::method::{Method, MethodSet};
     use crate::policy::Item;
     use crate::time::{Granularity, SECOND};
+    use proptest::prelude::*;
 
     fn policy(back_window: u32) -> ArchivePolicy {
         let granularity = Granularity::from_ns(60 * SECOND).unwrap();
@@ -207,6 +208,31 @@ mod tests {
         window.insert(&mut measures(&[(0, 1.0), (500, 1.0)]), &policy(0));
         window.truncate(&policy(0), None);
         assert_eq!(window.insert(&mut measures(&[(10, 7.0)]), &policy(50)).refused, 1);
+    }
+
+    proptest! {
+        /// A replay starts from a window that was cut at a checkpoint, the live one is cut when the checkpoint
+        /// has ended: both must accept the same, whatever becomes of the back window.
+        #[test]
+        fn when_raw_measures_are_let_go_makes_no_difference(
+            batches in proptest::collection::vec(
+                (0u32..4, proptest::collection::vec((0u64..2000, -9.0f64..9.0), 1..5), any::<bool>()), 1..20,
+            ),
+        ) {
+            let (mut early, mut late) = (Window::default(), Window::default());
+            for (back_window, batch, cut) in batches {
+                let policy = policy(back_window);
+                let taken = early.insert(&mut measures(&batch), &policy);
+                prop_assert_eq!(taken, late.insert(&mut measures(&batch), &policy));
+                early.truncate(&policy, None);
+                if cut {
+                    late.truncate(&policy, None);
+                }
+                prop_assert_eq!(early.floor(), late.floor());
+                let kept = values(&late);
+                prop_assert!(kept.ends_with(&values(&early)), "{kept:?}");
+            }
+        }
     }
 
     #[test]

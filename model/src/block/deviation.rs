@@ -48,3 +48,42 @@ impl Bucket {
         computed(self.scale.times_unit((product / (self.count * (self.count - 1.0))).sqrt()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::ordered::off;
+    use crate::block::scale::Unit;
+    use crate::method::Formula;
+    use crate::rollup::evaluate;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_number_is_what_squares_have_above_the_least(
+            points in proptest::collection::vec(-2000i64..2000, 2..40), places in 0u8..4,
+        ) {
+            let scale = Unit::Decimal { places, multiple: 1 }.scale().unwrap();
+            let values: Vec<f64> = points.iter().map(|point| scale.value(*point)).collect();
+            let of = |formula| evaluate(formula, &values, &[]).unwrap();
+            let bucket = Bucket::new(scale, of(Formula::Mean), of(Formula::Count)).unwrap();
+            let number = bucket.number(of(Formula::Std));
+            let (count, sum) = (points.len() as i64, points.iter().sum::<i64>());
+            let squares: i64 = points.iter().map(|point| point * point).sum();
+            let least = (sum * sum).div_euclid(count) + i64::from(sum * sum % count != 0);
+            prop_assert_eq!(number, squares - least);
+            // What the reference rounds away between values of thousands and deviations of some.
+            prop_assert!(off(of(Formula::Std), bucket.deviation(number)).abs() < 1 << 16);
+        }
+    }
+
+    #[test]
+    fn buckets_without_a_deviation_are_refused() {
+        let scale = Unit::Decimal { places: 0, multiple: 1 }.scale().unwrap();
+        for count in [1.0, 0.0, 2.5, -3.0, 1e9, f64::NAN, f64::INFINITY] {
+            assert!(Bucket::new(scale, 1.0, count).is_none(), "{count}");
+        }
+        let bucket = Bucket::new(scale, f64::NAN, 2.0).unwrap();
+        assert_eq!(bucket.deviation(-5).to_bits(), 0x7ff8_0000_0000_0000);
+    }
+}

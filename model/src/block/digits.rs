@@ -67,3 +67,38 @@ impl Digits {
         rest.checked_ilog10().unwrap_or(0) as u8 + 1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn positions_are_numbers_of_few_digits(position in -15_000i64..15_000, count in 3..=DIGITS_MAX) {
+            let digits = Digits::new(count).unwrap();
+            let number = digits.number(position);
+            prop_assert_eq!(digits.position(number), position);
+            prop_assert!(Digits::of(number) <= count);
+            prop_assert!(digits.number(position + 1) > number);
+        }
+
+        #[test]
+        fn any_position_has_some_number(position: i64, number: i64, count in 1..=DIGITS_MAX) {
+            let digits = Digits::new(count).unwrap();
+            digits.number(position);
+            let found = digits.number(digits.position(number));
+            prop_assert!(found.unsigned_abs() <= number.unsigned_abs());
+        }
+    }
+
+    #[test]
+    fn each_power_of_ten_has_as_many_positions() {
+        let three = Digits::new(3).unwrap();
+        let numbers = [999, 1000, 1001, 1899, 1900].map(|position| three.number(position));
+        assert_eq!(numbers, [999, 1000, 1010, 9990, 10_000]);
+        assert_eq!(three.position(-1019), -1001);
+        assert_eq!([0, 7, 10, 1200, -30_300].map(Digits::of), [1, 1, 1, 2, 3]);
+        assert_eq!((Digits::new(0), Digits::new(7)), (None, None));
+    }
+}

@@ -114,3 +114,29 @@ fn center(errors: &[i64]) -> i64 {
     let mut sample: [i64; SAMPLE] = std::array::from_fn(|index| errors[index * errors.len() / SAMPLE]);
     *sample.select_nth_unstable(SAMPLE / 2).1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::stream::Stream;
+
+    #[test]
+    fn estimates_are_near_what_is_written() {
+        let noise =
+            |below: i64| (0..2000).map(move |i: i64| (i * i * 7919 + i * 104_729) % 1_000_003 % below);
+        let walk = noise(20).scan(0, |level, step| {
+            *level += step - 9;
+            Some(*level)
+        });
+        let mostly_zero = noise(50).map(|n| if n > 3 { 0 } else { n * 1000 });
+        for numbers in
+            [noise(2).collect(), noise(900).collect(), walk.collect(), mostly_zero.collect::<Vec<_>>()]
+        {
+            let estimate = best(&numbers).bits / 8.0;
+            let mut out = Vec::new();
+            Stream::new(numbers).encode(&mut out);
+            let ratio = estimate / out.len() as f64;
+            assert!((0.75..1.4).contains(&ratio), "{estimate} for {}", out.len());
+        }
+    }
+}

@@ -102,3 +102,46 @@ pub(super) fn common_factor(mut a: u64, mut b: u64) -> u64 {
     }
     a
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_mean_shows_its_sum_and_count(
+            sum in -1_000_000i64..1_000_000, count in 1i64..100, decimals in 0u8..=3,
+        ) {
+            let scale = Unit::Decimal { places: decimals, multiple: 1 }.scale().unwrap();
+            let mean = scale.value(sum) / count as f64;
+            let found = Fraction::of(mean, scale).unwrap();
+            prop_assert_eq!(found.number * count, sum * found.divisor);
+            prop_assert!(off(mean, found.value(scale)).abs() <= 2);
+        }
+    }
+
+    #[test]
+    fn doubles_that_are_no_short_fractions_are_left_alone() {
+        let noise: Vec<f64> = (1..50).map(|i| f64::from(i).sqrt().fract()).collect();
+        assert_eq!(places(&noise), None);
+        let thirds: Vec<f64> = (1..50).map(|i| f64::from(i) / 30.0).collect();
+        assert_eq!(places(&thirds), Some(1));
+        let whole = Unit::Decimal { places: 0, multiple: 1 }.scale().unwrap();
+        for value in [f64::NAN, f64::INFINITY, 1e300, 1e-300] {
+            assert_eq!(Fraction::of(value, whole), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_common_divisor_must_be_small() {
+        let all = |divisors: &[i64]| {
+            let fractions: Vec<_> =
+                divisors.iter().map(|divisor| Fraction { number: 1, divisor: *divisor }).collect();
+            common_divisor(&fractions)
+        };
+        assert_eq!(all(&[1, 2, 3, 6]), Some(6));
+        assert_eq!(all(&[4093, 4091]), None);
+        assert_eq!((common_factor(0, 12), common_factor(18, 12)), (12, 6));
+    }
+}

@@ -183,7 +183,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn shares_are_told_exactly(counts in proptest::collection::vec(prop_oneof![Just(0u32), 1u32..5000], 1..900)) {
+        fn shares_are_told_exactly(
+            counts in proptest::collection::vec(prop_oneof![Just(0u32), 1u32..5000], 1..900),
+        ) {
             check(&counts);
         }
 

@@ -1,8 +1,8 @@
 //! Sealed blocks: buckets of one granularity of one series that no longer change, all their methods.
 //!
 //! A block is slot numbers and a column per method, each stored in the shortest way that is exact to the
-//! bit: as integers on a grid ([`grid`]), as fractions, as entries of a dictionary, or by what it follows
-//! from ([`follow`]). All of these come down to streams of integers ([`stream`]). One method is read
+//! bit: as integers on a grid (`grid`), as fractions, as entries of a dictionary, or by what it follows
+//! from (`follow`). All of these come down to streams of integers (`stream`). One method is read
 //! without the others, but for those it follows from. Whatever bytes say, readers return: the work and
 //! memory they can cause is bounded by [`BUCKETS_MAX`]. Layout: `docs/format/block.md`.
 

@@ -92,16 +92,23 @@ impl<'a> Columns<'a> {
         Ok(series)
     }
 
-    /// `depth` is how many columns wait for this one: bounded, and so is what garbage can make us do.
     fn read(&mut self, index: usize, depth: usize) -> Result<Series, Corrupt> {
-        let mut column = Open {
-            reader: Reader::new(self.stored.get(index).ok_or(Corrupt)?.1),
-            columns: self,
-            index,
-            depth,
-        };
+        let mut column = self.open(index, depth)?;
         let series = column.series()?;
         if column.reader.is_empty() { Ok(series) } else { Err(Corrupt) }
+    }
+
+    /// Reads only where a column has values.
+    fn presence(&mut self, index: usize, depth: usize) -> Result<Presence, Corrupt> {
+        let mut column = self.open(index, depth)?;
+        let head = column.reader.byte()?;
+        column.presence(head)
+    }
+
+    /// `depth` is how many columns wait for this one: bounded, and so is what garbage can make us do.
+    fn open(&mut self, index: usize, depth: usize) -> Result<Open<'a, '_>, Corrupt> {
+        let (_, bytes) = self.stored.get(index).filter(|_| depth < COLUMN_DEPTH_MAX).ok_or(Corrupt)?;
+        Ok(Open { reader: Reader::new(bytes), columns: self, index, depth })
     }
 }
 
@@ -116,7 +123,7 @@ struct Open<'a, 'b> {
 impl Open<'_, '_> {
     fn series(&mut self) -> Result<Series, Corrupt> {
         let head = self.reader.byte()?;
-        let presence = if head & ABSENCES == 0 { Presence::All } else { self.presence()? };
+        let presence = self.presence(head)?;
         let count = presence.count(self.columns.buckets);
         let form = Form::decode(head, &mut self.reader)?;
         let exceptions = if head & EXCEPTIONS == 0 { Vec::new() } else { self.exceptions(count)? };
@@ -135,11 +142,12 @@ impl Open<'_, '_> {
 
     /// Another column, read once.
     fn other(&mut self, index: Index) -> Result<Rc<Series>, Corrupt> {
-        let index = usize::from(index);
-        if index >= self.index || self.depth + 1 == COLUMN_DEPTH_MAX {
-            return Err(Corrupt);
-        }
-        self.columns.read_once(index, self.depth + 1)
+        self.columns.read_once(self.before(index)?, self.depth + 1)
+    }
+
+    /// The position of a column that this one may follow from.
+    fn before(&self, index: Index) -> Result<usize, Corrupt> {
+        Some(usize::from(index)).filter(|index| *index < self.index).ok_or(Corrupt)
     }
 
     /// The values of another column in the buckets of this one.
@@ -155,16 +163,17 @@ impl Open<'_, '_> {
         }
     }
 
-    fn presence(&mut self) -> Result<Presence, Corrupt> {
+    fn presence(&mut self, head: u8) -> Result<Presence, Corrupt> {
+        if head & ABSENCES == 0 {
+            return Ok(Presence::All);
+        }
         match Stored::decode(&mut self.reader, self.columns.buckets)? {
             Stored::Runs(runs) => presence::positions(&runs, self.columns.buckets),
-            Stored::As(other) => Ok(self.other(other)?.presence.clone()),
+            Stored::As(other) => self.columns.presence(self.before(other)?, self.depth + 1),
             Stored::AboveOne(other) => {
                 let other = self.other(other)?;
-                if other.presence != Presence::All {
-                    return Err(Corrupt);
-                }
-                Ok(Presence::of(other.values.iter().map(|value| *value > 1.0)))
+                let above_one = || Presence::of(other.values.iter().map(|value| *value > 1.0));
+                if other.presence == Presence::All { Ok(above_one()) } else { Err(Corrupt) }
             }
         }
     }

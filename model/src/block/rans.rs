@@ -119,3 +119,42 @@ fn decode_lanes<const LANES: usize>(
     }
     if next == words.len() && states == [LOW; LANES] { Ok(tokens) } else { Err(Corrupt) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Tokens 0 to `kinds - 1`, the first half of the time.
+    fn check(count: usize, kinds: u16) {
+        let token = |at: usize| if at.is_multiple_of(2) { 0 } else { (at * 7919 / 2) as u16 % kinds };
+        let tokens: Vec<u16> = (0..count).map(token).collect();
+        let mut counts = vec![0; usize::from(kinds)];
+        tokens.iter().for_each(|token| counts[usize::from(*token)] += 1);
+        let shares = Frequencies::of_counts(&counts).unwrap();
+        let mut bytes = Vec::new();
+        encode(&mut bytes, &tokens, &shares);
+        let most = shares.cost(&counts) / 8.0 + 4.0 * lanes(count) as f64 + 2.0;
+        assert!(bytes.len() as f64 <= most * 1.001, "{} of {most} bytes", bytes.len());
+        assert_eq!(decode(&bytes, count, &shares), Ok(tokens));
+        assert_eq!(decode(&bytes[..bytes.len() - 1], count, &shares), Err(Corrupt));
+        assert_eq!(decode(&[bytes, vec![0; 2]].concat(), count, &shares), Err(Corrupt));
+    }
+
+    #[test]
+    fn tokens_come_back_however_many_states_take_turns() {
+        for count in [1, 2, 3, 255, 256, 257, 2047, 2048, 2049, 2050, 2051, 20_000] {
+            check(count, 1);
+            check(count, 2);
+            check(count, 300);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_is_an_error_not_a_panic(bytes: Vec<u8>, count in 1usize..3000) {
+            let shares = Frequencies::of_counts(&[1, 0, 500, 20]).unwrap();
+            prop_assert_eq!(decode(&bytes, count, &shares), Err(Corrupt));
+        }
+    }
+}

@@ -118,3 +118,45 @@ pub(super) fn nearest(value: f64) -> i64 {
     let half = if value.abs() < 4_503_599_627_370_496.0 { 0.5f64.copysign(value) } else { 0.0 };
     (value + half) as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn halves_go_away_from_zero() {
+        for (value, expected) in [
+            (0.4, 0),
+            (0.5, 1),
+            (-2.5, -3),
+            (4_503_599_627_370_495.5, 4_503_599_627_370_496),
+            (4_503_599_627_370_497.0, 4_503_599_627_370_497),
+            (1e300, i64::MAX),
+            (f64::NEG_INFINITY, i64::MIN),
+            (f64::NAN, 0),
+        ] {
+            assert_eq!(nearest(value), expected, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn printed_decimals_are_on_their_grid(number in -(1i64 << 53)..1 << 53, places in 0u8..=22) {
+            let value: f64 = format!("{number}e-{places}").parse().unwrap();
+            let scale = Unit::Decimal { places, multiple: 1 }.scale().unwrap();
+            prop_assert_eq!(scale.value(number), value);
+            prop_assert!(number.abs() > 1 << 51 || scale.number(value) == number);
+        }
+
+        #[test]
+        fn units_come_back(places: u8, multiple: u64, exponent: i16, binary: bool) {
+            let unit = if binary { Unit::Binary { exponent } } else { Unit::Decimal { places, multiple } };
+            let mut out = Vec::new();
+            unit.encode(&mut out);
+            prop_assert_eq!(Unit::decode(unit.code(), &mut Reader::new(&out)), Ok(unit));
+            let known = if binary { (-1022..=1022).contains(&exponent) } else { places <= 22 };
+            prop_assert_eq!(unit.scale().is_some(), known);
+        }
+    }
+}

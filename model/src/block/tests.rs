@@ -337,8 +337,13 @@ proptest! {
     fn rollups_are_read_as_they_were(
         points in nasty(),
         names in proptest::sample::select(vec![
-            "mean min max sum std count", "mean count std", "mean", "min max median 5pct 95pct",
-            "rate:mean rate:sum rate:count rate:std last first", "sum count mean rate:mean rate:max",
+            "mean min max sum std count",
+            "sum count mean min max median 25pct 75pct first",
+            "mean count std",
+            "mean",
+            "min max median 5pct 95pct",
+            "rate:mean rate:sum rate:count rate:std last first",
+            "sum count mean rate:mean rate:max",
         ]),
     ) {
         check(&rolled(&points, names));
