@@ -19,6 +19,8 @@ mod slot;
 mod slots;
 mod statsd;
 mod syncer;
+#[cfg(test)]
+mod testing;
 
 pub use command::{Command, Commit, Name, Outbox, Pending, Post, PostError, ReadKey, Resolution};
 pub use counters::ShardCounters;

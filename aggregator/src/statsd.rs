@@ -206,3 +206,6 @@ impl Statsd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
