@@ -1,12 +1,13 @@
 # The two commands: `make run` starts the daemon, `make test` runs everything that CI runs.
 # Build products go to a cache outside the clone, CARGO_TARGET_DIR if you set it (see scripts/env.sh).
 
-.PHONY: help run build test bench conformance docs
+.PHONY: help run build test bench bench-api conformance docs
 
 help:
 	@echo "make run          build and start the daemon with its embedded store (ARGS='--config FILE')"
 	@echo "make test         everything that CI runs"
 	@echo "make bench        load on a daemon of its own, then benches of functions"
+	@echo "make bench-api    the API on a daemon of its own, with the aims beside (ARGS='RESOURCES METRICS GROUPED')"
 	@echo "make build        build only"
 	@echo "make conformance  the reference's HTTP tests against the daemon (ARGS='--only NAME -v')"
 	@echo "make docs         rewrite docs/config.md from the comments in src/config"
@@ -22,6 +23,9 @@ test:
 
 bench:
 	@scripts/bench $(ARGS)
+
+bench-api:
+	@scripts/bench-api $(ARGS)
 
 conformance: build
 	@scripts/clients

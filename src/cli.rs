@@ -11,6 +11,7 @@ use orzo_tuning::Machine;
 use orzo_tuning::blast::{Amount, Api, Mix, Options, Shape, Target};
 use uuid::Uuid;
 
+use crate::bench::Bench;
 use crate::config::{self, Problems, RESOURCE_ID, Span};
 
 const EXAMPLES: &str = "\
@@ -54,6 +55,9 @@ pub enum Command {
     /// Send statsd lines whose sums are known, and compare with what the daemon received and stored.
     #[command(after_help = BLAST_EXAMPLES)]
     Blast(Box<Blast>),
+    /// Measure a running daemon.
+    #[command(subcommand)]
+    Bench(Bench),
 }
 
 /// Which configuration.
@@ -310,7 +314,7 @@ mod tests {
         let file = |words: &[&str]| match Cli::try_parse_from(words).unwrap().command {
             Command::Serve(file)
             | Command::Config(ConfigCommand::Print(file) | ConfigCommand::Check(file)) => file.config,
-            Command::Blast(_) => panic!("a blast has no configuration"),
+            Command::Blast(_) | Command::Bench(_) => panic!("neither has a configuration"),
         };
         assert_eq!(file(&["orzo", "serve"]), None);
         assert_eq!(file(&["orzo", "config", "check", "--config", "x.toml"]), Some("x.toml".into()));

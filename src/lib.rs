@@ -3,6 +3,7 @@
 //! This crate only joins the others: configuration and command line, the threads and what they share
 //! (`daemon`), the API's view of the shards (`engine`), and what the daemon says about itself (`scrape`).
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 mod daemon;

@@ -15,5 +15,6 @@ fn main() -> ExitCode {
         Command::Serve(file) => orzo::serve(file.path()),
         Command::Config(command) => command.run(),
         Command::Blast(blast) => blast.run(),
+        Command::Bench(bench) => bench.run(),
     }
 }

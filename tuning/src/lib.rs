@@ -1,9 +1,11 @@
-//! What the machine has, what the daemon should make of it, and a load generator to check the result.
+//! What the machine has, what the daemon should make of it, and load generators to check the result.
 //!
 //! [`Machine`] reads facts, [`plan`](plan()) turns them into numbers of threads and bytes (purely, with reasons),
-//! [`advise`](advise()) says what an operator could change, and [`blast`] sends statsd lines whose sums it knows.
+//! [`advise`](advise()) says what an operator could change, [`blast`] sends statsd lines whose sums it knows, and
+//! [`api_bench`] measures the API.
 
 pub mod advise;
+pub mod api_bench;
 pub mod blast;
 pub mod machine;
 pub mod plan;

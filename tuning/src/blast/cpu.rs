@@ -9,7 +9,7 @@ use super::error::Error;
 const TICK: Duration = Duration::from_millis(10);
 
 /// User and system time of all threads of a process, the ended ones too; to 10 ms.
-pub(super) fn process_cpu(pid: u32) -> Result<Duration, Error> {
+pub(crate) fn process_cpu(pid: u32) -> Result<Duration, Error> {
     read(&format!("/proc/{pid}/stat"))
 }
 

@@ -23,7 +23,7 @@ pub enum Error {
 
 impl Error {
     /// Adds what was being done.
-    pub(super) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();
         move |source| Error::Io { doing, source }
     }

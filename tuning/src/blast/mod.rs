@@ -5,7 +5,7 @@
 //! was sent can be told afterwards from the number of datagrams alone. Traffic stays on this machine unless told
 //! otherwise. The same tool has the floor to compare with: a loop that receives and only counts newlines.
 
-mod cpu;
+pub(crate) mod cpu;
 mod daemon;
 mod error;
 mod floor;
