@@ -13,6 +13,8 @@ pub const SERIES_PER_CHECKPOINT: usize = 256;
 pub const NAMES_WAITING: usize = 1 << 16;
 /// Names asked of the index in one message.
 pub const NAMES_PER_ASK: usize = 1024;
+/// Times of arrival are kept to this, in nanoseconds.
+pub const ARRIVAL_NS: u64 = 1_000_000;
 /// Distinct members counted in one set and flush period.
 pub const SET_MEMBERS: usize = 1 << 20;
 /// How long a series without an archive policy is refused before the index is asked again.

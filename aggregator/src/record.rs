@@ -3,14 +3,13 @@
 //! Layout in `docs/format/backlog.md`. Each record is one batch of its series, live and in replay, since
 //! what a window accepts depends on where batches end.
 
-use orzo_model::Measure;
-use orzo_model::MetricId;
 use orzo_model::codec::{Corrupt, Reader, put_varint, seal, unseal};
+use orzo_model::packed::{put_measures, read_measures};
 use orzo_model::series::SeriesKind;
 use orzo_model::summary::{Summary, Wants, Weighing};
-use orzo_model::window::{put_measures, read_measures};
+use orzo_model::{Measure, MetricId, Timestamp};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const MEASURES: u8 = 0;
 const EVENTS: u8 = 1;
 
@@ -30,6 +29,14 @@ impl Payload {
         match kind {
             SeriesKind::Sampled => Payload::Measures(measures),
             SeriesKind::Event => Payload::Events(measures.iter().map(event).collect()),
+        }
+    }
+
+    /// Of its first measure or event; the next record tells its times by it.
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            Payload::Measures(measures) => measures.first().map(|measure| measure.at),
+            Payload::Events(events) => events.first().map(Summary::at),
         }
     }
 
@@ -58,20 +65,22 @@ pub struct Record {
 pub fn encode<'a>(records: impl ExactSizeIterator<Item = &'a Record>) -> Vec<u8> {
     let mut out = vec![VERSION];
     put_varint(&mut out, records.len() as u64);
+    let mut base = Timestamp::EPOCH;
     for record in records {
         out.extend_from_slice(&record.id.to_bytes());
         match &record.payload {
             Payload::Measures(measures) => {
                 out.push(MEASURES);
                 put_varint(&mut out, u64::from(record.back_window));
-                put_measures(&mut out, measures);
+                put_measures(&mut out, base, measures);
             }
             Payload::Events(events) => {
                 out.push(EVENTS);
                 put_varint(&mut out, events.len() as u64);
-                events.iter().for_each(|event| event.encode(&mut out));
+                events.iter().for_each(|event| event.encode(base, &mut out));
             }
         }
+        base = record.payload.at().unwrap_or(base);
     }
     seal(&mut out);
     out
@@ -87,20 +96,26 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Record>, Corrupt> {
         return Err(Corrupt);
     }
     let count = reader.count(17)?;
-    (0..count).map(|_| decode_record(&mut reader)).collect()
+    let mut base = Timestamp::EPOCH;
+    let mut next = |_| {
+        let record = decode_record(&mut reader, base)?;
+        base = record.payload.at().unwrap_or(base);
+        Ok(record)
+    };
+    (0..count).map(&mut next).collect()
 }
 
-fn decode_record(reader: &mut Reader<'_>) -> Result<Record, Corrupt> {
+fn decode_record(reader: &mut Reader<'_>, base: Timestamp) -> Result<Record, Corrupt> {
     let id = MetricId::from_bytes(reader.array()?);
     let mut back_window = 0;
     let payload = match reader.byte()? {
         MEASURES => {
             back_window = u32::try_from(reader.varint()?).map_err(|_| Corrupt)?;
-            Payload::Measures(read_measures(reader)?)
+            Payload::Measures(read_measures(reader, base)?)
         }
         EVENTS => {
             let count = reader.count(1)?;
-            Payload::Events((0..count).map(|_| Summary::decode(reader)).collect::<Result<_, _>>()?)
+            Payload::Events((0..count).map(|_| Summary::decode(base, reader)).collect::<Result<_, _>>()?)
         }
         _ => return Err(Corrupt),
     };
@@ -110,7 +125,6 @@ fn decode_record(reader: &mut Reader<'_>) -> Result<Record, Corrupt> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orzo_model::Timestamp;
 
     #[test]
     fn what_is_written_is_read() {

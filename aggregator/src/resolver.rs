@@ -146,7 +146,7 @@ impl Resolver {
     fn level(&self, id: MetricId, policy: Arc<ArchivePolicy>) -> Option<f64> {
         let window = self.backlog.window(id).ok()??;
         let series = Series::decode(&window, policy).ok()?;
-        series.raw().last().map(|point| point.value)
+        series.last().map(|point| point.value)
     }
 }
 

@@ -48,7 +48,8 @@ pub struct CheckpointJob {
 /// Series by id, queues by partition.
 pub(crate) struct SeriesTable {
     partitions: Partitions,
-    series: IdMap<Series>,
+    /// Boxed: a table that grows holds up to twice the room for its entries.
+    series: IdMap<Box<Series>>,
     queues: Vec<Queue>,
     /// In the order in which they were stored.
     clean: VecDeque<Clean>,
@@ -73,15 +74,15 @@ impl SeriesTable {
     }
 
     pub(crate) fn get(&self, id: MetricId) -> Option<&Series> {
-        self.series.get(&id)
+        self.series.get(&id).map(Box::as_ref)
     }
 
     pub(crate) fn insert(&mut self, id: MetricId, series: Series) {
-        self.series.insert(id, series);
+        self.series.insert(id, Box::new(series));
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Series> {
-        self.series.values_mut()
+        self.series.values_mut().map(Box::as_mut)
     }
 
     /// Changes a series by blob `seq`, and queues it if that made it dirty.
@@ -181,7 +182,7 @@ impl SeriesTable {
         for _ in 0..EVICTIONS_PER_TICK {
             let Some(clean) = self.clean.pop_front_if(|clean| due(clean)) else { break };
             // If it has spoken since, there is or will be a later entry.
-            let silent = |series: &Series| !series.is_dirty() && series.seq() == clean.seq;
+            let silent = |series: &Box<Series>| !series.is_dirty() && series.seq() == clean.seq;
             if self.series.get(&clean.id).is_some_and(silent) {
                 self.series.remove(&clean.id);
             }

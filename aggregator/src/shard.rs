@@ -145,7 +145,7 @@ impl Shard {
         // Its own memory is newer than the window as of the last checkpoint.
         let answer = match answer {
             Resolution::Metric { id, policy, level } => {
-                let newest = self.series.get(id).and_then(|series| series.raw().last());
+                let newest = self.series.get(id).and_then(|series| series.last());
                 Resolution::Metric { id, policy, level: newest.map(|point| point.value).or(level) }
             }
             other => other,

@@ -13,7 +13,7 @@ use orzo_model::summary::{Summary, Wants, Weighing};
 use orzo_model::{ArchivePolicy, Measure, MetricId, SECOND, Timestamp};
 
 use crate::id_map::HashedSet;
-use crate::limits::SET_MEMBERS;
+use crate::limits::{ARRIVAL_NS, SET_MEMBERS};
 use crate::record::Payload;
 
 /// How a sign on a gauge is read.
@@ -37,6 +37,20 @@ pub struct Semantics {
     pub gauge_ttl_ns: u64,
     /// A sample's own time may be so far ahead of its arrival, in nanoseconds.
     pub max_future_ns: u64,
+}
+
+/// When a batch of samples arrived.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    exact: Timestamp,
+    /// To the millisecond: finer times only make records and windows longer.
+    rounded: Timestamp,
+}
+
+impl Arrival {
+    pub(crate) fn new(exact: Timestamp) -> Self {
+        Arrival { exact, rounded: Timestamp::saturating_from_ns(exact.ns() / ARRIVAL_NS * ARRIVAL_NS) }
+    }
 }
 
 /// Where a slot's content goes.
@@ -100,11 +114,7 @@ pub(crate) struct Part {
 
 impl Part {
     fn at(&self) -> Timestamp {
-        let at = match &self.payload {
-            Payload::Measures(measures) => measures.first().map(|measure| measure.at),
-            Payload::Events(events) => events.first().map(Summary::at),
-        };
-        at.unwrap_or_default()
+        self.payload.at().unwrap_or_default()
     }
 }
 
@@ -141,21 +151,21 @@ impl Slot {
     pub(crate) fn apply(
         &mut self,
         sample: &Sample,
-        arrived: Timestamp,
+        arrived: Arrival,
         rules: &Semantics,
     ) -> Result<(), DropReason> {
         if let Some(seconds) = sample.seconds() {
-            self.apply_timed(sample, seconds, arrived, rules)?;
+            self.apply_timed(sample, seconds, arrived.exact, rules)?;
         } else {
             match &mut self.value {
-                Value::Events(events) => events.add(sample, arrived, &self.destination),
-                Value::Gauge(gauge) => gauge.set(sample, arrived, rules),
+                Value::Events(events) => events.add(sample, arrived.rounded, &self.destination),
+                Value::Gauge(gauge) => gauge.set(sample, arrived.rounded, rules),
                 Value::Set(members) if members.len() < SET_MEMBERS => {
                     members.insert(sample.value);
                 }
                 Value::Set(members) if members.contains(&sample.value) => {}
                 Value::Set(_) => return Err(DropReason::SetFull),
-                Value::Point(point) => apply_point(point, sample, arrived),
+                Value::Point(point) => apply_point(point, sample, arrived.exact),
             }
         }
         self.samples += 1;

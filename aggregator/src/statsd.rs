@@ -13,7 +13,7 @@ use crate::counters::ShardCounters;
 use crate::id_map::{IdMap, IdSet};
 use crate::limits::{NAMES_PER_ASK, NAMES_WAITING, REFUSAL_NS};
 use crate::record::Record;
-use crate::slot::{Destination, Part, Semantics, Slot};
+use crate::slot::{Arrival, Destination, Part, Semantics, Slot};
 use crate::slots::Slots;
 
 /// A slot, or why there is none.
@@ -63,11 +63,11 @@ impl Statsd {
 
     /// Takes a batch in. Two passes, so that the cache misses of the look-ups overlap.
     pub(crate) fn samples(&mut self, batch: &Batch, counters: &ShardCounters) {
-        let arrived = batch.arrived();
+        let arrived = Arrival::new(batch.arrived());
         for (position, (sample, name)) in batch.iter().enumerate() {
             self.found[position] = match self.slots.find(sample.id) {
                 Some(index) => Ok(index),
-                None => self.admit(sample, name, arrived),
+                None => self.admit(sample, name, batch.arrived()),
             };
         }
         let mut applied = 0;

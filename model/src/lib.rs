@@ -13,6 +13,8 @@ pub mod method;
 pub mod metric;
 pub mod open_buckets;
 pub mod ops;
+pub mod packed;
+pub mod points;
 pub mod policy;
 pub mod policy_definition;
 pub mod resource;

@@ -19,7 +19,7 @@ use crate::summary::{Summary, Wants, Weighing};
 use crate::time::{Granularity, Measure, SECOND, Timestamp};
 use crate::window::{Accepted, Window};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Events this much older than the newest of their series still find their buckets open.
 pub const EVENT_GRACE_NS: u64 = 60 * SECOND;
@@ -51,7 +51,7 @@ pub struct Series {
     /// The oldest measure or event not yet taken by a checkpoint.
     dirty_from: Option<Timestamp>,
     /// The same, of a checkpoint under way.
-    inflight: Option<Inflight>,
+    inflight: Option<Box<Inflight>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -98,9 +98,9 @@ impl Series {
         self.seq
     }
 
-    /// Its raw measures.
-    pub fn raw(&self) -> &[Measure] {
-        self.window.points()
+    /// The newest of its raw measures.
+    pub fn last(&self) -> Option<Measure> {
+        self.window.points().last()
     }
 
     /// Whether it holds something that no checkpoint took.
@@ -185,7 +185,7 @@ impl Series {
     fn become_events(&mut self) {
         self.kind = SeriesKind::Event;
         let wants = Wants::of(&self.policy.methods);
-        for point in self.window.points() {
+        for point in self.window.points().since(Timestamp::EPOCH) {
             self.open.add(&Summary::of(point.at, point.value, 1.0, Weighing::Event, wants));
         }
         // What the window refuses stays refused: older buckets are not whole.
@@ -205,13 +205,15 @@ impl Series {
         if !self.policy.methods.has_rate() {
             return;
         }
-        let from = self.window.points().first().map_or(batch_oldest, |point| point.at.max(batch_oldest));
+        let from = self.window.points().oldest().map_or(batch_oldest, |oldest| oldest.max(batch_oldest));
         let methods = match self.kind {
             SeriesKind::Sampled => self.policy.methods,
             SeriesKind::Event => self.policy.methods.only(true),
         };
+        let reach = self.policy.items.iter().map(|item| reach(item.granularity, from)).min().unwrap_or(from);
+        let points = self.window.points().since(reach);
         for item in &self.policy.items {
-            self.fresh.merge(&rollup(self.window.points(), item.granularity, &methods, from));
+            self.fresh.merge(&rollup(&points, item.granularity, &methods, from));
         }
         self.window.truncate(&self.policy, None);
     }
@@ -223,7 +225,8 @@ impl Series {
         match (self.kind, self.policy.methods.has_rate()) {
             (SeriesKind::Event, false) => self.open.column(width, method, from),
             (SeriesKind::Sampled, false) => {
-                rollup(self.window.points(), width, &[method].into_iter().collect(), from).column(method)
+                let points = self.window.points().since(reach(width, from));
+                rollup(&points, width, &[method].into_iter().collect(), from).column(method)
             }
             _ => self.fresh_column(width, method, from),
         }
@@ -252,7 +255,7 @@ impl Series {
         assert!(self.inflight.is_none(), "one checkpoint of a series at a time");
         let fresh = std::mem::take(&mut self.fresh);
         let closed = self.closed_now();
-        self.inflight = Some(Inflight { from, fresh: fresh.clone(), closed });
+        self.inflight = Some(Box::new(Inflight { from, fresh: fresh.clone(), closed }));
         let state = Series { fresh, closed, inflight: None, ..self.clone() };
         Some(Checkpoint { state, from, closed_before: self.closed })
     }
@@ -314,6 +317,11 @@ impl Series {
     }
 }
 
+/// How far back [`rollup`] looks.
+fn reach(width: Granularity, from: Timestamp) -> Timestamp {
+    from.floor(width).saturating_sub(width.ns())
+}
+
 /// What one checkpoint of one series stores: first the rows, then the window.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
@@ -353,7 +361,10 @@ impl Checkpoint {
     fn runs_of(&self, width: Granularity) -> Vec<Run> {
         let Series { kind, policy, window, open, fresh, .. } = &self.state;
         match (kind, policy.methods.has_rate()) {
-            (SeriesKind::Sampled, false) => vec![rollup(window.points(), width, &policy.methods, self.from)],
+            (SeriesKind::Sampled, false) => {
+                let points = window.points().since(reach(width, self.from));
+                vec![rollup(&points, width, &policy.methods, self.from)]
+            }
             (SeriesKind::Sampled, true) => vec![fresh.run(width, policy.methods.iter())],
             (SeriesKind::Event, false) => vec![open.run(width, policy.methods.iter(), self.from)],
             (SeriesKind::Event, true) => {

@@ -3,8 +3,9 @@
 //! An event (statsd counter increment, timer, histogram or distribution value) always counts, even when
 //! two share an arrival time. Formulas: contract, `ingest.md` 4.
 
-use crate::codec::{Corrupt, Reader, put_f64, put_varint};
+use crate::codec::{Corrupt, Reader, put_varint};
 use crate::method::{Formula, Method, MethodSet};
+use crate::packed::{difference, number, put_difference, put_number};
 use crate::rollup::nan_max;
 use crate::sketch::Sketch;
 use crate::time::Timestamp;
@@ -172,14 +173,27 @@ impl Summary {
         })
     }
 
-    /// Appends the stored form; see `docs/format/backlog.md`.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        put_varint(out, self.first.0.ns());
-        put_varint(out, self.last.0.ns().saturating_sub(self.first.0.ns()));
-        let Deviation { mean, squares } = self.deviation.unwrap_or(Deviation { mean: 0.0, squares: 0.0 });
-        out.push(u8::from(self.deviation.is_some()));
-        let numbers = [self.count, self.sum, mean, squares, self.min, self.max, self.first.1, self.last.1];
-        numbers.iter().for_each(|number| put_f64(out, *number));
+    /// Whether all its values are the same to the bit: most summaries are of one event.
+    fn is_level(&self) -> bool {
+        let level = |value: f64| value.to_bits() == self.min.to_bits();
+        let Deviation { mean, squares } =
+            self.deviation.unwrap_or(Deviation { mean: self.min, squares: 0.0 });
+        [self.max, self.first.1, self.last.1, mean].into_iter().all(level) && squares.to_bits() == 0
+    }
+
+    /// Appends the stored form, with times as distances from `base`; see `docs/format/backlog.md`.
+    pub fn encode(&self, base: Timestamp, out: &mut Vec<u8>) {
+        let level = self.is_level();
+        out.push(u8::from(self.deviation.is_some()) | u8::from(level) << 1 | self.spread.code() << 2);
+        put_difference(out, self.first.0.ns() as i64 - base.ns() as i64);
+        put_difference(out, self.last.0.ns() as i64 - self.first.0.ns() as i64);
+        let numbers = [self.count, self.sum, self.min, self.max, self.first.1, self.last.1];
+        let told = if level { 3 } else { numbers.len() };
+        numbers[..told].iter().for_each(|number| put_number(out, *number));
+        if let Some(Deviation { mean, squares }) = self.deviation.filter(|_| !level) {
+            put_number(out, mean);
+            put_number(out, squares);
+        }
         self.spread.encode(out);
     }
 
@@ -187,22 +201,30 @@ impl Summary {
     ///
     /// # Errors
     /// [`Corrupt`] if it does not decode.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
-        let first_ns = reader.varint()?;
-        let last_ns = first_ns.checked_add(reader.varint()?).ok_or(Corrupt)?;
-        let at = |ns| Timestamp::from_ns(ns).ok_or(Corrupt);
-        let kept = reader.byte()? != 0;
-        let (count, sum) = (reader.f64()?, reader.f64()?);
-        let deviation = Deviation { mean: reader.f64()?, squares: reader.f64()? };
+    pub fn decode(base: Timestamp, reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
+        let head = reader.byte()?;
+        let first_ns = (base.ns() as i64).checked_add(difference(reader)?).ok_or(Corrupt)?;
+        let last_ns = first_ns.checked_add(difference(reader)?).ok_or(Corrupt)?;
+        let at = |ns| u64::try_from(ns).ok().and_then(Timestamp::from_ns).ok_or(Corrupt);
+        let (count, sum, min) = (number(reader)?, number(reader)?, number(reader)?);
+        let (mut max, mut first, mut last) = (min, min, min);
+        let mut deviation = Deviation { mean: min, squares: 0.0 };
+        let (kept, level) = (head & 1 != 0, head & 2 != 0);
+        if !level {
+            (max, first, last) = (number(reader)?, number(reader)?, number(reader)?);
+            if kept {
+                deviation = Deviation { mean: number(reader)?, squares: number(reader)? };
+            }
+        }
         Ok(Summary {
             count,
             sum,
             deviation: kept.then_some(deviation),
-            min: reader.f64()?,
-            max: reader.f64()?,
-            first: (at(first_ns)?, reader.f64()?),
-            last: (at(last_ns)?, reader.f64()?),
-            spread: Spread::decode(reader)?,
+            min,
+            max,
+            first: (at(first_ns)?, first),
+            last: (at(last_ns)?, last),
+            spread: Spread::decode(head >> 2, reader)?,
         })
     }
 }
@@ -257,30 +279,34 @@ impl Spread {
         }
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn code(&self) -> u8 {
         match self {
-            Spread::None => out.push(0),
-            Spread::Exact(values) => {
-                out.push(1);
-                put_varint(out, values.len() as u64);
-                for (value, weight) in values {
-                    put_f64(out, *value);
-                    put_f64(out, *weight);
-                }
-            }
-            Spread::Sketch(sketch) => {
-                out.push(2);
-                sketch.encode(out);
-            }
+            Spread::None => 0,
+            Spread::Exact(_) => 1,
+            Spread::Sketch(_) => 2,
         }
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
-        match reader.byte()? {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Spread::None => {}
+            Spread::Exact(values) => {
+                put_varint(out, values.len() as u64);
+                for (value, weight) in values {
+                    put_number(out, *value);
+                    put_number(out, *weight);
+                }
+            }
+            Spread::Sketch(sketch) => sketch.encode(out),
+        }
+    }
+
+    fn decode(code: u8, reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
+        match code {
             0 => Ok(Spread::None),
             1 => {
-                let count = reader.count(16)?;
-                let values = (0..count).map(|_| Ok((reader.f64()?, reader.f64()?)));
+                let count = reader.count(2)?;
+                let values = (0..count).map(|_| Ok((number(reader)?, number(reader)?)));
                 Ok(Spread::Exact(values.collect::<Result<_, Corrupt>>()?))
             }
             2 => Ok(Spread::Sketch(Box::new(Sketch::decode(reader)?))),
@@ -339,8 +365,8 @@ mod tests {
             let mut left = summary(&values[..split], 0);
             left.merge(&summary(&values[split..], split));
             let mut out = Vec::new();
-            left.encode(&mut out);
-            let left = Summary::decode(&mut Reader::new(&out)).unwrap();
+            left.encode(at(7), &mut out);
+            let left = Summary::decode(at(7), &mut Reader::new(&out)).unwrap();
             let mut sorted = values.clone();
             rollup::sort_values(&mut sorted);
             for method in Method::all().filter(|method| !method.is_rate()) {
@@ -352,7 +378,7 @@ mod tests {
 
         #[test]
         fn garbage_is_an_error_not_a_panic(bytes: Vec<u8>) {
-            let _ = Summary::decode(&mut Reader::new(&bytes));
+            let _ = Summary::decode(at(7), &mut Reader::new(&bytes));
         }
     }
 

@@ -3,17 +3,20 @@
 //! Everything stored about the series is a pure function of the window (see `rollup`), so late and
 //! repeated measures are right by construction. Acceptance follows the contract, `timeseries.md` 4 and 8.
 
-use crate::codec::{Corrupt, Reader, put_f64, put_varint};
+use crate::codec::{Corrupt, Reader, put_varint};
+use crate::points::Points;
 use crate::policy::ArchivePolicy;
 use crate::time::{Measure, Timestamp};
 
 /// Ascending raw measures with unique timestamps, and the threshold below which they were let go.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Window {
-    points: Vec<Measure>,
+    points: Points,
     /// Nothing older is accepted, whatever the policy says today: below it raw measures are let go. When they
     /// are makes no difference.
     floor: Timestamp,
+    /// The oldest measure that is not below it.
+    lowest: Option<Timestamp>,
 }
 
 /// What became of a batch.
@@ -27,11 +30,11 @@ pub struct Accepted {
 
 impl Window {
     /// The raw measures.
-    pub fn points(&self) -> &[Measure] {
+    pub fn points(&self) -> &Points {
         &self.points
     }
 
-    /// The newest raw measure.
+    /// When the newest was taken.
     pub fn newest(&self) -> Option<Timestamp> {
         self.points.last().map(|point| point.at)
     }
@@ -56,35 +59,20 @@ impl Window {
         batch.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| order(a.value, b.value)));
         batch.dedup_by_key(|measure| measure.at);
         let earliest = batch.first().map(|measure| measure.at);
-        self.merge(batch);
+        self.points.merge(batch);
         if earliest.is_some() {
+            self.lowest = [self.lowest, earliest].into_iter().flatten().min();
             self.raise_floor(policy);
         }
         Accepted { refused, earliest }
     }
 
-    fn merge(&mut self, batch: &[Measure]) {
-        let Some(first) = batch.first() else { return };
-        // The usual case: everything is newer than the window.
-        let split = self.points.partition_point(|point| point.at < first.at);
-        let tail = self.points.split_off(split);
-        let mut old = tail.into_iter().peekable();
-        for new in batch {
-            while let Some(point) = old.next_if(|point| point.at < new.at) {
-                self.points.push(point);
-            }
-            old.next_if(|point| point.at == new.at);
-            self.points.push(*new);
-        }
-        self.points.extend(old);
-    }
-
     /// If the threshold has passed raw measures, there is no way back.
     fn raise_floor(&mut self, policy: &ArchivePolicy) {
         let threshold = self.threshold(policy);
-        let first = self.points.partition_point(|point| point.at < self.floor);
-        if self.points.get(first).is_some_and(|point| point.at < threshold) {
+        if self.lowest.is_some_and(|lowest| lowest < threshold) {
             self.floor = threshold;
+            self.lowest = self.points.first_since(threshold);
         }
     }
 
@@ -99,13 +87,13 @@ impl Window {
     /// whose rows are not stored yet.
     pub fn truncate(&mut self, policy: &ArchivePolicy, keep_from: Option<Timestamp>) {
         let cut = self.cut(keep_from.map_or(self.floor, |keep| keep.min(self.floor)), policy);
-        self.points.drain(..self.points.partition_point(|point| point.at < cut));
+        self.points.drop_before(cut);
     }
 
     /// Appends the stored form; see `docs/format/window.md`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_varint(out, self.floor.ns());
-        put_measures(out, &self.points);
+        self.points.encode(out);
     }
 
     /// Reads what [`Window::encode`] wrote.
@@ -114,45 +102,15 @@ impl Window {
     /// [`Corrupt`] if it does not decode.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
         let floor = Timestamp::from_ns(reader.varint()?).ok_or(Corrupt)?;
-        let points = read_measures(reader)?;
-        Ok(Window { points, floor })
+        let points = Points::decode(reader)?;
+        let lowest = points.first_since(floor);
+        Ok(Window { points, floor, lowest })
     }
 }
 
 /// Ascending by value; NaN after every number.
 fn order(a: f64, b: f64) -> std::cmp::Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-}
-
-/// Appends measures in any order of time: a count, then time differences, then values.
-pub fn put_measures(out: &mut Vec<u8>, measures: &[Measure]) {
-    put_varint(out, measures.len() as u64);
-    let mut before = 0i64;
-    for measure in measures {
-        let ns = measure.at.ns() as i64;
-        crate::codec::put_signed(out, ns - before);
-        before = ns;
-    }
-    measures.iter().for_each(|measure| put_f64(out, measure.value));
-}
-
-/// Reads what [`put_measures`] wrote.
-///
-/// # Errors
-/// [`Corrupt`] if it does not decode.
-pub fn read_measures(reader: &mut Reader<'_>) -> Result<Vec<Measure>, Corrupt> {
-    let count = reader.count(9)?;
-    let mut measures = Vec::with_capacity(count);
-    let mut ns = 0i64;
-    for _ in 0..count {
-        ns = ns.checked_add(reader.signed()?).ok_or(Corrupt)?;
-        let at = u64::try_from(ns).ok().and_then(Timestamp::from_ns).ok_or(Corrupt)?;
-        measures.push(Measure { at, value: 0.0 });
-    }
-    for measure in &mut measures {
-        measure.value = reader.f64()?;
-    }
-    Ok(measures)
 }
 
 #[cfg(test)]
@@ -179,7 +137,12 @@ mod tests {
     }
 
     fn values(window: &Window) -> Vec<(u64, f64)> {
-        window.points().iter().map(|point| (point.at.ns() / SECOND, point.value)).collect()
+        window
+            .points()
+            .since(Timestamp::EPOCH)
+            .iter()
+            .map(|point| (point.at.ns() / SECOND, point.value))
+            .collect()
     }
 
     #[test]
