@@ -71,7 +71,7 @@ pub enum Resolution {
         /// What is kept of it.
         policy: Arc<ArchivePolicy>,
         /// The last level of a gauge, as of its last checkpoint.
-        level: Option<f64>,
+        level: Option<Measure>,
     },
     /// Its samples are lost, for this reason.
     Refused(DropReason),

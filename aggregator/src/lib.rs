@@ -3,13 +3,16 @@
 //! [`Shard`] is a state machine without thread, clock or disk. `driver` runs it, `flusher` and `syncer`
 //! wait for the store in its place, `resolver` asks the index, and [`Handle`] is what everybody else sees.
 
+mod arena;
 pub mod command;
 pub mod counters;
 mod driver;
 mod flusher;
+mod gauge;
 mod handle;
 mod id_map;
 pub mod limits;
+mod open_events;
 pub mod record;
 mod recover;
 mod resolver;
@@ -26,10 +29,10 @@ pub use command::{Command, Commit, Name, Outbox, Pending, Post, PostError, ReadK
 pub use counters::ShardCounters;
 pub use driver::{Driver, Durability, Running};
 pub use flusher::Flusher;
+pub use gauge::{GaugeDialect, Semantics};
 pub use handle::Handle;
 pub use recover::{Recovered, recover};
 pub use resolver::{Resolver, StatsdRules};
 pub use series_table::CheckpointJob;
 pub use shard::{Shard, ShardConfig};
-pub use slot::{GaugeDialect, Semantics};
 pub use syncer::Syncer;

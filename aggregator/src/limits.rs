@@ -23,8 +23,12 @@ pub const REFUSAL_NS: u64 = 10 * orzo_model::SECOND;
 pub const COMMIT_INTERVAL_NS: u64 = orzo_model::SECOND;
 /// Raw measures that wait for a checkpoint in one shard before it starts early; 16 bytes each.
 pub const DIRTY_MEASURES: usize = 4 << 20;
-/// A series that has been stored whole and silent for so long leaves memory.
-pub const IDLE_NS: u64 = 600 * orzo_model::SECOND;
+/// A series that has been silent for so long leaves memory, once it is stored whole; so does its slot.
+pub const IDLE_SECONDS: u32 = 600;
+/// The same in nanoseconds.
+pub const IDLE_NS: u64 = IDLE_SECONDS as u64 * orzo_model::SECOND;
+/// Slots looked at in one tick, whether they are silent: a million within two minutes.
+pub const SLOTS_PER_SWEEP: usize = 8192;
 /// Series that leave memory in one tick, at most.
 pub const EVICTIONS_PER_TICK: usize = 16_384;
 /// Deleted metrics are remembered at least so long: longer than any request or commit is on its way.

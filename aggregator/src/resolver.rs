@@ -7,7 +7,7 @@ use orzo_model::drop_reason::DropReason;
 use orzo_model::metric::StatsdSeries;
 use orzo_model::sample::{Flags, Kind, Names};
 use orzo_model::series::{Series, SeriesKind};
-use orzo_model::{ArchivePolicy, MetricId, Timestamp};
+use orzo_model::{ArchivePolicy, Measure, MetricId, Timestamp};
 use orzo_store::Backlog;
 use orzo_store::index::{Index, NewSeries, Refusal, Resolved, StatsdHome};
 
@@ -143,10 +143,10 @@ impl Resolver {
     }
 
     /// The last level of a gauge as of its last checkpoint, for changes to start from.
-    fn level(&self, id: MetricId, policy: Arc<ArchivePolicy>) -> Option<f64> {
+    fn level(&self, id: MetricId, policy: Arc<ArchivePolicy>) -> Option<Measure> {
         let window = self.backlog.window(id).ok()??;
         let series = Series::decode(&window, policy).ok()?;
-        series.last().map(|point| point.value)
+        series.last()
     }
 }
 

@@ -182,8 +182,8 @@ impl SeriesTable {
         for _ in 0..EVICTIONS_PER_TICK {
             let Some(clean) = self.clean.pop_front_if(|clean| due(clean)) else { break };
             // If it has spoken since, there is or will be a later entry.
-            let silent = |series: &Box<Series>| !series.is_dirty() && series.seq() == clean.seq;
-            if self.series.get(&clean.id).is_some_and(silent) {
+            let silent = |series: &Series| !series.is_dirty() && series.seq() == clean.seq;
+            if self.get(clean.id).is_some_and(silent) {
                 self.series.remove(&clean.id);
             }
         }

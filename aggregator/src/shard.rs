@@ -15,11 +15,11 @@ use orzo_store::{Blob, Position, Seq};
 
 use crate::command::{Command, Commit, Outbox, Pending, Post, PostError, ReadKey, Resolution};
 use crate::counters::ShardCounters;
+use crate::gauge::Semantics;
 use crate::id_map::IdSet;
 use crate::limits::{COMMIT_INTERVAL_NS, DIRTY_MEASURES, FORGOTTEN_NS};
 use crate::record::{self, Payload};
 use crate::series_table::SeriesTable;
-use crate::slot::Semantics;
 use crate::statsd::Statsd;
 
 /// What a shard is made with.
@@ -146,7 +146,7 @@ impl Shard {
         let answer = match answer {
             Resolution::Metric { id, policy, level } => {
                 let newest = self.series.get(id).and_then(|series| series.last());
-                Resolution::Metric { id, policy, level: newest.map(|point| point.value).or(level) }
+                Resolution::Metric { id, policy, level: newest.or(level) }
             }
             other => other,
         };

@@ -10,10 +10,12 @@ use orzo_model::{ArchivePolicy, MetricId, Timestamp};
 
 use crate::command::{Name, Pending, Resolution};
 use crate::counters::ShardCounters;
+use crate::gauge::Semantics;
 use crate::id_map::{IdMap, IdSet};
-use crate::limits::{NAMES_PER_ASK, NAMES_WAITING, REFUSAL_NS};
-use crate::record::Record;
-use crate::slot::{Arrival, Destination, Part, Semantics, Slot};
+use crate::limits::{IDLE_SECONDS, NAMES_PER_ASK, NAMES_WAITING, REFUSAL_NS, SLOTS_PER_SWEEP};
+use crate::open_events::OpenRef;
+use crate::record::{Payload, Record};
+use crate::slot::{Arrival, Destination, Part, Slot, SlotTail, Value, second};
 use crate::slots::Slots;
 
 /// A slot, or why there is none.
@@ -72,13 +74,7 @@ impl Statsd {
         }
         let mut applied = 0;
         for (found, sample) in self.found.iter().zip(batch.samples()) {
-            let slots = &mut self.slots;
-            let outcome = found.and_then(|index| {
-                slots.get_mut(index).apply(sample, arrived, &self.semantics)?;
-                slots.touch(index);
-                Ok(())
-            });
-            match outcome {
+            match found.and_then(|index| self.slots.apply(index, sample, arrived, &self.semantics)) {
                 Ok(()) => applied += 1,
                 Err(reason) => counters.drop_samples(reason, 1),
             }
@@ -102,7 +98,7 @@ impl Statsd {
         if self.unknown.len() + self.asked.len() >= NAMES_WAITING {
             return Err(DropReason::NamesPending);
         }
-        let index = self.slots.insert(sample, name);
+        let index = self.slots.insert(sample, name, arrived);
         self.unknown.push_back(index);
         Ok(index)
     }
@@ -111,9 +107,9 @@ impl Statsd {
     pub(crate) fn ask_names(&mut self, names: &mut Vec<Name>) {
         while names.len() < NAMES_PER_ASK {
             let Some(index) = self.unknown.pop_front() else { break };
-            let slot = self.slots.get_mut(index);
-            if let Destination::Unknown(bytes) = std::mem::replace(&mut slot.destination, Destination::Asked)
-            {
+            let (slot, tail) = self.slots.get_mut(index);
+            let destination = std::mem::replace(&mut tail.destination, Destination::Asked);
+            if let Destination::Unknown(bytes) = destination {
                 names.push(Name { id: slot.id, kind: slot.kind, flags: slot.flags, bytes });
                 self.asked.insert(slot.id, index);
             }
@@ -131,9 +127,11 @@ impl Statsd {
         let Some(index) = self.asked.remove(&hash) else { return };
         match answer {
             Resolution::Metric { id, policy, level } => {
-                let slot = self.slots.get_mut(index);
-                slot.rebase(level);
-                slot.destination = Destination::Known(id, policy);
+                let (slot, tail) = self.slots.get_mut(index);
+                if let Value::Gauge(gauge) = &mut slot.value {
+                    gauge.rebase(level, &self.semantics);
+                }
+                tail.destination = Destination::new(hash, id, policy);
             }
             Resolution::Refused(reason) => {
                 self.drop_slot(index, reason, counters);
@@ -153,32 +151,53 @@ impl Statsd {
 
     /// Takes out of the slots what is due: everything the index has answered about.
     pub(crate) fn collect(&mut self, now: Timestamp, flush: bool, out: &mut Vec<Pending>) {
+        self.collect_events(now, out);
         let touched = std::mem::take(&mut self.slots.touched);
         self.collect_from(touched, false, now, out);
         if flush {
             let touched = std::mem::take(&mut self.slots.touched_for_flush);
             self.collect_from(touched, true, now, out);
         }
+        self.slots.reuse_vacated();
+        self.slots.drop_silent(second(now), IDLE_SECONDS, SLOTS_PER_SWEEP);
+    }
+
+    fn collect_events(&mut self, now: Timestamp, out: &mut Vec<Pending>) {
+        for events in self.slots.events.take() {
+            let (slot, tail) = self.slots.get_mut(events.slot);
+            if slot.vacant {
+                continue;
+            }
+            slot.value = Value::Events(OpenRef::NONE);
+            let Some((id, policy)) = tail.destination.known(slot.id) else {
+                self.slots.events.keep(events);
+                continue;
+            };
+            slot.spoke = second(now);
+            slot.samples -= events.samples;
+            self.waiting -= events.samples;
+            let payload = Payload::Events(vec![events.summary]);
+            let record = Record { id, back_window: policy.back_window, payload };
+            out.push(Pending { record, policy: policy.clone(), samples: events.samples });
+        }
     }
 
     fn collect_from(&mut self, touched: Vec<u32>, flushed: bool, now: Timestamp, out: &mut Vec<Pending>) {
         let mut parts: Vec<Part> = Vec::new();
         for index in touched {
-            let slot = self.slots.get_mut(index);
+            let (slot, tail) = self.slots.get_mut(index);
             // The place of a slot that was removed: the one that is there now is in the other list.
-            if slot.waits_for_flush() != flushed {
+            if slot.vacant || slot.waits_for_flush() != flushed {
                 continue;
             }
             slot.touched = false;
-            if slot.samples == 0 {
-                continue;
-            }
-            let Destination::Known(id, policy) = &slot.destination else {
+            let Some((id, policy)) = tail.destination.known(slot.id) else {
                 self.slots.touch(index);
                 continue;
             };
-            let (id, policy) = (*id, policy.clone());
-            slot.take(now, &mut parts);
+            let policy = policy.clone();
+            slot.spoke = second(now);
+            slot.take(tail, now, &mut parts);
             for Part { payload, samples } in parts.drain(..) {
                 self.waiting -= samples;
                 let record = Record { id, back_window: policy.back_window, payload };
@@ -189,18 +208,15 @@ impl Statsd {
 
     /// Applies a changed policy.
     pub(crate) fn policy_changed(&mut self, changed: &Arc<ArchivePolicy>) {
-        for slot in self.slots.iter_mut() {
-            if let Destination::Known(_, policy) = &mut slot.destination
-                && policy.name == changed.name
-            {
-                *policy = changed.clone();
-            }
-        }
+        let policies = self.slots.tails_mut().filter_map(|tail| tail.destination.policy_mut());
+        policies.filter(|policy| policy.name == changed.name).for_each(|policy| *policy = changed.clone());
     }
 
     /// These metrics are gone: their series, should they speak again, are new ones.
     pub(crate) fn forget(&mut self, ids: &IdSet, counters: &ShardCounters) {
-        let gone = |slot: &Slot| matches!(&slot.destination, Destination::Known(id, _) if ids.contains(id));
+        let gone = |slot: &Slot, tail: &SlotTail| {
+            tail.destination.known(slot.id).is_some_and(|(id, _)| ids.contains(&id))
+        };
         for index in self.slots.find_all(gone) {
             self.drop_slot(index, DropReason::MetricDeleted, counters);
         }

@@ -98,6 +98,11 @@ impl Series {
         self.seq
     }
 
+    /// Its raw measures.
+    pub fn raw(&self) -> Vec<Measure> {
+        self.window.points().since(Timestamp::EPOCH)
+    }
+
     /// The newest of its raw measures.
     pub fn last(&self) -> Option<Measure> {
         self.window.points().last()
@@ -185,7 +190,7 @@ impl Series {
     fn become_events(&mut self) {
         self.kind = SeriesKind::Event;
         let wants = Wants::of(&self.policy.methods);
-        for point in self.window.points().since(Timestamp::EPOCH) {
+        for point in self.raw() {
             self.open.add(&Summary::of(point.at, point.value, 1.0, Weighing::Event, wants));
         }
         // What the window refuses stays refused: older buckets are not whole.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use orzo_model::sample::{Flags, Kind};
-use orzo_model::{Formula, SECOND};
+use orzo_model::{Formula, Measure, SECOND};
 use serde_json::Value;
 
 use super::*;
+use crate::gauge::GaugeDialect;
 use crate::limits::SET_MEMBERS;
 use crate::record::Payload;
-use crate::slot::GaugeDialect;
 use crate::testing::{IDS, at, batch, line, policy};
 
 /// The statsd side of a shard, and an index that knows every name by its own id.
@@ -70,7 +70,7 @@ impl Door {
     }
 }
 
-fn known(id: MetricId, level: Option<f64>) -> Resolution {
+fn known(id: MetricId, level: Option<Measure>) -> Resolution {
     Resolution::Metric { id, policy: policy(), level }
 }
 
@@ -170,6 +170,7 @@ fn changes_before_the_index_answers_start_from_the_level_it_tells() {
     let check = |lines: &str, level: Option<f64>, expected: f64| {
         let mut door = Door::new(GaugeDialect::Etsy, 10);
         door.send(1, lines);
+        let level = level.map(|value| Measure { at: at(1), value });
         door.resolve(1, |name| known(name.id, level));
         assert_eq!(door.points(1, false), [(1, expected)], "{lines} from {level:?}");
     };
@@ -193,9 +194,38 @@ fn a_change_after_a_long_silence_starts_from_nothing() {
 fn a_level_that_the_index_tells_is_no_silence() {
     let mut door = Door::new(GaugeDialect::Etsy, 10);
     door.send(2000, "g:1|g|T1990");
-    door.resolve(2000, |name| known(name.id, Some(5.0)));
+    door.resolve(2000, |name| known(name.id, Some(Measure { at: at(1995), value: 5.0 })));
     door.send(2001, "g:+1|g");
     assert_eq!(door.points(2001, false), [(1990, 1.0), (2001, 6.0)]);
+}
+
+#[test]
+fn a_level_from_before_a_long_silence_is_forgotten() {
+    for (told, expected) in [(1700, 6.0), (1699, 1.0)] {
+        let mut door = Door::new(GaugeDialect::Etsy, 10);
+        door.send(2000, "g:+1|g");
+        door.resolve(2000, |name| known(name.id, Some(Measure { at: at(told), value: 5.0 })));
+        assert_eq!(door.points(2000, false), [(2000, expected)]);
+    }
+}
+
+#[test]
+fn a_silent_series_leaves_and_comes_back() {
+    let mut door = Door::new(GaugeDialect::Etsy, 10);
+    door.send(1000, "g:10|g c:1|c s:a|s");
+    door.collect(1000, true);
+    let idle = u64::from(IDLE_SECONDS);
+    door.send(1001 + idle, "c:1|c");
+    door.collect(1000 + idle, true);
+    assert_eq!(door.statsd.len(), 3);
+    door.send(1001 + idle, "c:1|c");
+    door.collect(1001 + idle, true);
+    assert_eq!((door.statsd.len(), door.ask()), (1, 0));
+    door.send(1002 + idle, "g:+1|g c:1|c");
+    assert_eq!((door.statsd.len(), door.ask()), (2, 1));
+    // What the index has not answered about stays, and so does what it was asked about.
+    door.statsd.collect(at(1005 + 2 * idle), true, &mut Vec::new());
+    assert_eq!((door.statsd.len(), door.statsd.waiting()), (2, 1));
 }
 
 #[test]

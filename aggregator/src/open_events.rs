@@ -1,0 +1,72 @@
+//! Events of all series since the last commit, summed up: side by side, so that what is hot lies together.
+//!
+//! They are summed up second by second, so that a summary never straddles two buckets of a policy with whole
+//! seconds.
+
+use orzo_model::sample::{Kind, Sample};
+use orzo_model::summary::{Summary, Wants, Weighing};
+use orzo_model::{SECOND, Timestamp};
+
+/// The summary of one series and second.
+#[derive(Debug)]
+pub(crate) struct OpenEvents {
+    /// Index of the series' slot.
+    pub(crate) slot: u32,
+    pub(crate) samples: u64,
+    pub(crate) summary: Summary,
+}
+
+/// Which summary a series adds to; it holds until the next [`OpenEventList::take`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OpenRef(u32);
+
+impl OpenRef {
+    pub(crate) const NONE: OpenRef = OpenRef(u32::MAX);
+}
+
+/// In the order in which they were opened.
+#[derive(Default)]
+pub(crate) struct OpenEventList(Vec<OpenEvents>);
+
+impl OpenEventList {
+    /// Adds a sample to the summary of its series, or opens one.
+    #[inline]
+    pub(crate) fn add(
+        &mut self,
+        open: &mut OpenRef,
+        slot: u32,
+        sample: &Sample,
+        arrived: Timestamp,
+        wants: impl FnOnce() -> Wants,
+    ) {
+        let weighing = if sample.kind == Kind::Counter { Weighing::Value } else { Weighing::Event };
+        let (value, weight) = (sample.number(), sample.weight());
+        match self.0.get_mut(open.0 as usize) {
+            Some(known) if same_second(known.summary.at(), arrived) => {
+                known.summary.add(arrived, value, weight, weighing);
+                known.samples += 1;
+            }
+            _ => {
+                *open = OpenRef(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
+                let summary = Summary::of(arrived, value, weight, weighing, wants());
+                self.0.push(OpenEvents { slot, samples: 1, summary });
+            }
+        }
+    }
+
+    /// Takes them all. Every [`OpenRef`] must be forgotten before the next sample.
+    pub(crate) fn take(&mut self) -> Vec<OpenEvents> {
+        // As many may come again, but a burst need not be remembered for ever.
+        let room = self.0.len() + self.0.len() / 8;
+        std::mem::replace(&mut self.0, Vec::with_capacity(room))
+    }
+
+    /// Puts one back that cannot go yet; its series opens another.
+    pub(crate) fn keep(&mut self, events: OpenEvents) {
+        self.0.push(events);
+    }
+}
+
+fn same_second(a: Timestamp, b: Timestamp) -> bool {
+    a.ns() / SECOND == b.ns() / SECOND
+}
