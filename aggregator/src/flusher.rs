@@ -80,9 +80,7 @@ impl CheckpointJob {
 fn runs(id: MetricId, checkpoint: &Checkpoint, aggregates: &dyn Aggregates) -> Result<MetricRuns> {
     let mut runs = checkpoint.runs();
     runs.iter_mut().try_for_each(|run| fill_in_rates(id, run, aggregates))?;
-    let horizon =
-        |run: &Run| Some((run.width(), horizon(checkpoint.policy(), run.width(), *run.starts().last()?)?));
-    let horizons = runs.iter().filter_map(horizon).collect();
+    let horizons = runs.iter().filter_map(|run| Some((run.width(), new_horizon(checkpoint, run)?))).collect();
     Ok(MetricRuns { id, seq: checkpoint.seq(), runs, horizons })
 }
 
@@ -118,6 +116,20 @@ fn closed_extents(id: MetricId, checkpoint: &Checkpoint) -> Vec<Extent> {
         Extent::closed(id, width, policy.methods, before, first, closed)
     };
     policy.items.iter().flat_map(|item| of_width(item.granularity)).collect()
+}
+
+/// Before when buckets may go, unless the store knows that or has none that old.
+fn new_horizon(checkpoint: &Checkpoint, run: &Run) -> Option<Timestamp> {
+    let (first, last) = (run.starts().first()?, run.starts().last()?);
+    let horizon_at = |newest| horizon(checkpoint.policy(), run.width(), newest);
+    let new = horizon_at(*last)?;
+    let (before, _) = checkpoint.closed();
+    let due = if before == Timestamp::EPOCH {
+        *first < new
+    } else {
+        !checkpoint.is_settled() || horizon_at(before) != Some(new)
+    };
+    due.then_some(new)
 }
 
 /// Before when buckets may go, if any may yet: the start of the split that holds the oldest one kept.

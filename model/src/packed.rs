@@ -28,10 +28,10 @@ pub(crate) struct Shape {
 
 impl Shape {
     /// The least that holds all of these.
-    fn of(measures: &[Measure]) -> Self {
+    fn of(measures: impl Iterator<Item = Measure> + Clone) -> Self {
         let mut shape = Shape::default();
         loop {
-            let with_all = measures.iter().fold(shape, |shape, measure| shape.with(*measure));
+            let with_all = measures.clone().fold(shape, Shape::with);
             // A large number that is exact with few decimals may not be with many.
             if with_all == shape {
                 return shape;
@@ -107,7 +107,7 @@ impl State {
     /// The last measure.
     pub(crate) fn last(&self, shape: Shape) -> Measure {
         let at = Timestamp::saturating_from_ns((self.at as u64).saturating_mul(shape.unit_ns() as u64));
-        Measure { at, value: value_of(self.value, shape) }
+        Measure { at, value: value_of(self.value, shape.places) }
     }
 
     /// Appends a measure that the shape holds.
@@ -116,16 +116,7 @@ impl State {
         let at = measure.at.ns() as i64 / shape.unit_ns();
         let step = at.wrapping_sub(self.at);
         put_signed(out, step.wrapping_sub(self.step));
-        let value = if shape.places == BITS {
-            measure.value.to_bits() as i64
-        } else {
-            (measure.value * POWERS[usize::from(shape.places)]).round() as i64
-        };
-        if shape.places == BITS {
-            put_changed_bytes(out, (value ^ self.value) as u64);
-        } else {
-            put_signed(out, value - self.value);
-        }
+        let value = put_value(shape.places, self.value, measure.value, out);
         *self = State { at, step: if first { 0 } else { step }, value };
     }
 
@@ -139,20 +130,58 @@ impl State {
     ) -> Result<Measure, Corrupt> {
         let step = self.step.wrapping_add(reader.signed()?);
         let at = self.at.wrapping_add(step);
-        let value = if shape.places == BITS {
-            self.value ^ changed_bytes(reader)? as i64
-        } else {
-            self.value.wrapping_add(reader.signed()?)
-        };
+        let value = get_value(shape.places, self.value, reader)?;
         *self = State { at, step: if first { 0 } else { step }, value };
         let ns = at.checked_mul(shape.unit_ns()).and_then(|ns| u64::try_from(ns).ok());
         let at = ns.and_then(Timestamp::from_ns).ok_or(Corrupt)?;
-        Ok(Measure { at, value: value_of(value, shape) })
+        Ok(Measure { at, value: value_of(value, shape.places) })
     }
 }
 
-fn value_of(value: i64, shape: Shape) -> f64 {
-    if shape.places == BITS { f64::from_bits(value as u64) } else { undecimal(value, shape.places) }
+/// Appends a value that so many places hold, by what stands for the one before. Returns what stands for it.
+#[inline]
+fn put_value(places: u8, before: i64, value: f64, out: &mut Vec<u8>) -> i64 {
+    if places == BITS {
+        let bits = value.to_bits() as i64;
+        put_changed_bytes(out, (bits ^ before) as u64);
+        return bits;
+    }
+    let number = (value * POWERS[usize::from(places)]).round() as i64;
+    put_signed(out, number - before);
+    number
+}
+
+#[inline]
+fn get_value(places: u8, before: i64, reader: &mut Reader<'_>) -> Result<i64, Corrupt> {
+    if places == BITS {
+        Ok(before ^ changed_bytes(reader)? as i64)
+    } else {
+        Ok(before.wrapping_add(reader.signed()?))
+    }
+}
+
+fn value_of(value: i64, places: u8) -> f64 {
+    if places == BITS { f64::from_bits(value as u64) } else { undecimal(value, places) }
+}
+
+/// Appends values without times: their places, then each.
+pub(crate) fn put_values(out: &mut Vec<u8>, values: &[f64]) {
+    let at = Timestamp::EPOCH;
+    let measures = values.iter().map(|value| Measure { at, value: *value });
+    let Shape { places, .. } = Shape::of(measures);
+    out.push(places);
+    values.iter().fold(0, |before, value| put_value(places, before, *value, out));
+}
+
+/// Reads so many values that [`put_values`] wrote.
+pub(crate) fn read_values(reader: &mut Reader<'_>, count: usize) -> Result<Vec<f64>, Corrupt> {
+    let Shape { places, .. } = Shape::decode(reader.byte()?)?;
+    let mut before = 0;
+    let mut next = |_| {
+        before = get_value(places, before, reader)?;
+        Ok(value_of(before, places))
+    };
+    (0..count).map(&mut next).collect()
 }
 
 /// The bytes between the first and the last that are not zero, and where they are.
@@ -213,7 +242,7 @@ pub(crate) fn difference(reader: &mut Reader<'_>) -> Result<i64, Corrupt> {
 /// `docs/format/backlog.md`.
 pub fn put_measures(out: &mut Vec<u8>, base: Timestamp, measures: &[Measure]) {
     put_varint(out, measures.len() as u64);
-    let shape = Shape::of(measures);
+    let shape = Shape::of(measures.iter().copied());
     out.push(shape.code());
     let mut state = State::after(base, shape);
     for (index, measure) in measures.iter().enumerate() {

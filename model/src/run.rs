@@ -2,15 +2,16 @@
 //!
 //! Layout in `docs/format/rows.md`.
 
-use crate::codec::{Corrupt, Reader, put_f64, put_varint, seal, unseal};
+use crate::codec::{Corrupt, Reader, put_bytes, put_f64, put_varint, seal, unseal};
 use crate::column::Column;
 use crate::method::Method;
+use crate::packed::{number, put_number, put_values, read_values};
 use crate::time::{Granularity, Timestamp};
 
 /// Slots that one stored run may span: how far before its own start a read must look.
 pub const RUN_SLOTS_MAX: u64 = 512;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The values of one method, one entry per bucket.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -147,26 +148,30 @@ impl Run {
     }
 }
 
-/// How a column is stored.
-const ALL_PRESENT: u8 = 0;
-const SOME_PRESENT: u8 = 1;
+/// How a column is stored, as bits: for some buckets only, one value for all, packed.
+const SOME: u8 = 1;
 const CONSTANT: u8 = 2;
+const PACKED: u8 = 4;
 
 fn encode_values(out: &mut Vec<u8>, column: &Values) {
-    let values = &column.values;
+    let some = if column.present.is_empty() { 0 } else { SOME };
+    let values: Vec<f64> = (0..column.values.len()).filter_map(|bucket| column.get(bucket)).collect();
+    let mut packed = Vec::with_capacity(values.len() * 4);
+    put_values(&mut packed, &values);
     let constant = values.windows(2).all(|pair| pair[0].to_bits() == pair[1].to_bits());
-    if column.present.is_empty() && constant && !values.is_empty() {
-        out.push(CONSTANT);
-        put_f64(out, values[0]);
-    } else if column.present.is_empty() {
-        out.push(ALL_PRESENT);
-        values.iter().for_each(|value| put_f64(out, *value));
-    } else {
-        out.push(SOME_PRESENT);
-        for flags in column.present.chunks(8) {
-            out.push(flags.iter().enumerate().fold(0, |byte, (bit, set)| byte | (u8::from(*set) << bit)));
-        }
-        (0..values.len()).filter_map(|bucket| column.get(bucket)).for_each(|value| put_f64(out, value));
+    let form = match values.len() {
+        1.. if constant => CONSTANT,
+        count if packed.len() < count * 8 => PACKED,
+        _ => 0,
+    };
+    out.push(form | some);
+    for flags in column.present.chunks(8) {
+        out.push(flags.iter().enumerate().fold(0, |byte, (bit, set)| byte | (u8::from(*set) << bit)));
+    }
+    match form {
+        CONSTANT => put_number(out, values[0]),
+        PACKED => put_bytes(out, &packed),
+        _ => values.iter().for_each(|value| put_f64(out, *value)),
     }
 }
 
@@ -215,26 +220,26 @@ fn decode_starts(reader: &mut Reader<'_>, width: Granularity) -> Result<Vec<Time
 
 fn decode_values(reader: &mut Reader<'_>, starts: &[Timestamp], wanted: bool) -> Result<Column, Corrupt> {
     let form = reader.byte()?;
-    let present: Vec<Timestamp> = match form {
-        ALL_PRESENT | CONSTANT => starts.to_vec(),
-        SOME_PRESENT => {
-            let bits = reader.take(starts.len().div_ceil(8))?;
-            let set = |bucket: usize| bits[bucket / 8] & (1 << (bucket % 8)) != 0;
-            (0..starts.len()).filter(|bucket| set(*bucket)).map(|bucket| starts[bucket]).collect()
+    let present: Vec<Timestamp> = if form & SOME == 0 {
+        starts.to_vec()
+    } else {
+        let bits = reader.take(starts.len().div_ceil(8))?;
+        let set = |bucket: usize| bits[bucket / 8] & (1 << (bucket % 8)) != 0;
+        (0..starts.len()).filter(|bucket| set(*bucket)).map(|bucket| starts[bucket]).collect()
+    };
+    let values = match form & !SOME {
+        CONSTANT => vec![number(reader)?; present.len()],
+        PACKED => {
+            let mut packed = Reader::new(reader.bytes()?);
+            if wanted { read_values(&mut packed, present.len())? } else { Vec::new() }
+        }
+        0 => {
+            let raw = reader.take(present.len().checked_mul(8).ok_or(Corrupt)?)?;
+            raw.as_chunks::<8>().0.iter().map(|bytes| f64::from_bits(u64::from_le_bytes(*bytes))).collect()
         }
         _ => return Err(Corrupt),
     };
-    let stored = if form == CONSTANT { 1 } else { present.len() };
-    let raw = reader.take(stored.checked_mul(8).ok_or(Corrupt)?)?;
-    if !wanted {
-        return Ok(Column::default());
-    }
-    let mut values: Vec<f64> =
-        raw.as_chunks::<8>().0.iter().map(|bytes| f64::from_bits(u64::from_le_bytes(*bytes))).collect();
-    if form == CONSTANT {
-        values.resize(present.len(), values[0]);
-    }
-    Ok(Column { starts: present, values })
+    Ok(if wanted { Column { starts: present, values } } else { Column::default() })
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ pub struct Series {
     open: OpenBuckets,
     /// Rows computed at each batch because the policy has rates.
     fresh: Fresh,
+    /// Whether a checkpoint since it was loaded has told the store what its policy keeps.
+    settled: bool,
     /// The oldest measure or event not yet taken by a checkpoint.
     dirty_from: Option<Timestamp>,
     /// The same, of a checkpoint under way.
@@ -73,6 +75,7 @@ impl Series {
             window: Window::default(),
             open,
             fresh: Fresh::default(),
+            settled: false,
             dirty_from: None,
             inflight: None,
         }
@@ -91,6 +94,7 @@ impl Series {
     /// Applies a changed policy from the next batch on. Granularities and methods cannot change.
     pub fn set_policy(&mut self, policy: Arc<ArchivePolicy>) {
         self.policy = policy;
+        self.settled = false;
     }
 
     /// Number of the last batch that went in.
@@ -262,6 +266,7 @@ impl Series {
         let closed = self.closed_now();
         self.inflight = Some(Box::new(Inflight { from, fresh: fresh.clone(), closed }));
         let state = Series { fresh, closed, inflight: None, ..self.clone() };
+        self.settled = true;
         Some(Checkpoint { state, from, closed_before: self.closed })
     }
 
@@ -283,6 +288,7 @@ impl Series {
     /// The checkpoint failed: everything it took is dirty again.
     pub fn abort_checkpoint(&mut self) {
         let Some(inflight) = self.inflight.take() else { return };
+        self.settled = false;
         self.touch(inflight.from);
         let newer = std::mem::replace(&mut self.fresh, inflight.fresh);
         for (bucket, row) in newer.0 {
@@ -350,6 +356,11 @@ impl Checkpoint {
     /// so of the first.
     pub fn closed(&self) -> (Timestamp, Timestamp) {
         (self.closed_before, self.state.closed)
+    }
+
+    /// Whether one before it has told the store what the policy keeps.
+    pub fn is_settled(&self) -> bool {
+        self.state.settled
     }
 
     /// The policy by which it was taken.
