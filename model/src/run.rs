@@ -108,23 +108,17 @@ impl Run {
         starts.filter_map(|(bucket, start)| Some((*start, values.get(bucket)?))).collect()
     }
 
-    /// Cuts it in parts that span at most [`RUN_SLOTS_MAX`] slots each.
-    pub fn parts(&self) -> Vec<Run> {
-        let span = RUN_SLOTS_MAX * self.width.ns();
-        let mut parts = Vec::new();
+    /// Cuts it in parts, between buckets of different extents.
+    pub fn parts(&self, extent_of: impl Fn(Timestamp) -> u64) -> Vec<Run> {
         let mut from = 0;
-        while from < self.starts.len() {
-            let end = self.starts[from].ns().saturating_add(span);
-            let to = from + self.starts[from..].partition_point(|start| start.ns() < end);
-            let columns = self.columns.iter().map(|(method, values)| (*method, values.slice(from..to)));
-            parts.push(Run {
-                width: self.width,
-                starts: self.starts[from..to].to_vec(),
-                columns: columns.collect(),
-            });
-            from = to;
-        }
-        parts
+        let extents = self.starts.chunk_by(|a, b| extent_of(*a) == extent_of(*b));
+        let parts = extents.map(|starts| {
+            let range = from..from + starts.len();
+            from = range.end;
+            let columns = self.columns.iter().map(|(method, values)| (*method, values.slice(range.clone())));
+            Run { width: self.width, starts: starts.to_vec(), columns: columns.collect() }
+        });
+        parts.collect()
     }
 
     /// The stored form. `seq` orders runs that hold the same bucket: the higher one wins.
@@ -267,12 +261,12 @@ mod tests {
             let whole = run(&slots);
             for method in [Method::COUNT_OF, Method::STD] {
                 let mut parts = Column::default();
-                for part in whole.parts() {
+                let extent = |start: Timestamp| start.ns() / 60 / RUN_SLOTS_MAX;
+                for part in whole.parts(extent) {
                     let decoded = decode(&part.encode(7), part.width(), method).unwrap();
                     prop_assert_eq!(decoded.seq, 7);
                     decoded.column.iter().for_each(|(start, value)| parts.push(start, value));
-                    let span = part.starts()[part.starts().len() - 1].ns() - part.starts()[0].ns();
-                    prop_assert!(span < RUN_SLOTS_MAX * 60);
+                    prop_assert!(part.starts().iter().all(|start| extent(*start) == extent(part.starts()[0])));
                 }
                 let expected = whole.column(method);
                 prop_assert_eq!(&parts.starts, &expected.starts);

@@ -107,7 +107,7 @@ impl Aggregates for KvAggregates {
         for metric in metrics {
             for run in &metric.runs {
                 let prefix = keys::series(self.partitions.of(metric.id), metric.id, run.width());
-                for part in run.parts() {
+                for part in run.parts(|start| seal::extent_of(metric.id, run.width(), start)) {
                     let key = keys::row(&prefix, RowKind::Run, part.starts()[0]);
                     batch.put(Family::Rows, key, part.encode(metric.seq));
                 }

@@ -23,6 +23,8 @@ pub fn engine<K: Kv>(make: impl Fn() -> Arc<K>) {
     backlog_trims_what_is_below(make());
     newer_runs_win(make());
     sealing_changes_no_answer(make());
+    sealing_stops_at_the_border(make());
+    sealing_buckets_without_values_leaves_nothing(make());
     long_runs_are_found_from_their_middle(make());
     retired_metrics_leave_nothing(make());
 }
@@ -179,6 +181,41 @@ fn sealing_changes_no_answer<K: Kv>(kv: Arc<K>) {
     assert!((40..60).contains(&stored), "three blocks and what is not closed, not {stored} values");
     aggregates.write(&[runs(id, 900, 700..702, 9.0)]).unwrap();
     assert_eq!(read(&aggregates, id, 700, Some(703))[..2], [(700, 9.0), (701, 9.0)]);
+}
+
+/// Runs that begin in one extent and end in the next, the newest of them first.
+fn sealing_stops_at_the_border<K: Kv>(kv: Arc<K>) {
+    let aggregates = KvAggregates::new(kv, PARTITIONS);
+    let id = MetricId::from_bits(5 << 16 | 7);
+    for (seq, slots) in [(1, 505..515), (2, 506..510), (3, 503..509), (4, 507..508)] {
+        aggregates.write(&[runs(id, seq, slots, seq as f64)]).unwrap();
+    }
+    let before = read(&aggregates, id, 0, None);
+    let at = |slot: u64| Timestamp::from_ns(slot * width().ns()).unwrap();
+    let methods = [Method::SUM, Method::COUNT_OF].into_iter().collect();
+    let closed: Vec<Extent> = Extent::closed(id, width(), methods, at(0), at(0), at(507)).collect();
+    assert_eq!(
+        closed.iter().map(|extent| (extent.start, extent.end)).collect::<Vec<_>>(),
+        [(at(0), at(507))]
+    );
+    closed.iter().for_each(|extent| aggregates.seal(extent).unwrap());
+    assert_eq!(read(&aggregates, id, 0, None), before);
+}
+
+/// As a policy with `std` alone leaves it, if values come one by one.
+fn sealing_buckets_without_values_leaves_nothing<K: Kv>(kv: Arc<K>) {
+    let aggregates = KvAggregates::new(kv.clone(), PARTITIONS);
+    let id = MetricId::from_bits(7);
+    let at = |slot: u64| Timestamp::from_ns(slot * width().ns()).unwrap();
+    let mut run = Run::new(width(), [Method::STD]);
+    run.open_bucket(at(9));
+    run.columns_mut().for_each(|(_, values)| values.push(None));
+    aggregates.write(&[MetricRuns { id, seq: 1, runs: vec![run], horizons: Vec::new() }]).unwrap();
+    let methods = [Method::STD].into_iter().collect();
+    for extent in Extent::closed(id, width(), methods, at(0), at(0), at(600)) {
+        aggregates.seal(&extent).unwrap();
+    }
+    assert_eq!(keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len(), 0);
 }
 
 fn long_runs_are_found_from_their_middle<K: Kv>(kv: Arc<K>) {

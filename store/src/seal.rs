@@ -1,8 +1,8 @@
 //! Sealing: the runs of a stretch of time that no longer changes become one block.
 //!
-//! Checkpoints leave a short run each. Once an extent of slots is closed its runs are merged, encoded
-//! for size, and replaced in one batch. A reader sees the same buckets before and after. What runs hold
-//! outside the extent stays, as runs of its own.
+//! Checkpoints leave a short run each, none across the border of an extent. Once an extent of slots is closed
+//! its runs are merged, encoded for size, and replaced in one batch. A reader sees the same buckets before
+//! and after.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -33,8 +33,6 @@ pub struct Extent {
 impl Extent {
     /// The extents of a series that are closed before `closed`: the one that was open at `before`, and
     /// those that buckets were written to from `from` on.
-    ///
-    /// Where extents begin differs from series to series, so that not all seal in the same second.
     pub fn closed(
         id: MetricId,
         width: Granularity,
@@ -43,9 +41,8 @@ impl Extent {
         from: Timestamp,
         closed: Timestamp,
     ) -> impl Iterator<Item = Extent> {
-        let shift = (id.bits() >> 16) as u64 % RUN_SLOTS_MAX;
-        let number = move |at: Timestamp| (at.ns() / width.ns() + shift) / RUN_SLOTS_MAX;
-        let slot = move |number: u64| (number * RUN_SLOTS_MAX).saturating_sub(shift);
+        let number = move |at: Timestamp| extent_of(id, width, at);
+        let slot = move |number: u64| (number * RUN_SLOTS_MAX).saturating_sub(shift(id));
         let at = move |slot: u64| Timestamp::saturating_from_ns(slot.saturating_mul(width.ns()));
         let end = number(closed);
         let numbers: BTreeSet<u64> =
@@ -54,6 +51,16 @@ impl Extent {
             move |number| Extent { id, width, methods, start: at(slot(number)), end: at(slot(number + 1)) };
         numbers.into_iter().map(extent)
     }
+}
+
+/// Number of the extent in which an instant lies.
+pub(crate) fn extent_of(id: MetricId, width: Granularity, at: Timestamp) -> u64 {
+    (at.ns() / width.ns() + shift(id)) / RUN_SLOTS_MAX
+}
+
+/// Where extents begin differs from series to series, so that not all seal in the same second.
+fn shift(id: MetricId) -> u64 {
+    (id.bits() >> 16) as u64 % RUN_SLOTS_MAX
 }
 
 /// What a stored value holds.
@@ -67,37 +74,27 @@ struct Stored {
 /// Seals an extent, if it is not one block already.
 pub(crate) fn seal(kv: &dyn Kv, partitions: Partitions, extent: &Extent) -> Result<()> {
     let prefix = keys::series(partitions.of(extent.id), extent.id, extent.width);
-    let found = touching(kv, &prefix, extent)?;
+    let found = stored(kv, &prefix, extent)?;
     if matches!(found.as_slice(), [] | [Stored { is_block: true, .. }]) {
         return Ok(());
     }
     let mut batch = Batch::default();
     found.iter().for_each(|stored| batch.delete(Family::Rows, stored.key.as_slice()));
-    let put = |batch: &mut Batch, run: &Run, bytes: Vec<u8>| {
-        batch.put(Family::Rows, keys::row(&prefix, RowKind::Run, run.starts()[0]), bytes);
-    };
-    for stored in &found {
-        let outside = [(Timestamp::EPOCH, Some(extent.start)), (extent.end, None)];
-        let rest = outside.map(|(from, to)| clipped(&stored.run, &extent.methods, from, to));
-        for run in rest.iter().filter(|run| !run.is_empty()) {
-            put(&mut batch, run, run.encode(stored.seq));
-        }
-    }
     let newest = found.iter().map(|stored| stored.seq).max().unwrap_or_default();
     let whole = merged(&found, extent);
-    put(&mut batch, &whole, block::encode(&whole, newest));
+    // Where no method had a value nothing is left.
+    if let Some(first) = whole.starts().first() {
+        batch.put(Family::Rows, keys::row(&prefix, RowKind::Run, *first), block::encode(&whole, newest));
+    }
     kv.write(batch, WhenStalled::Wait)
 }
 
-/// The runs and blocks that hold buckets of an extent. Damaged ones stay where they are.
-fn touching(kv: &dyn Kv, prefix: &[u8; SERIES_PREFIX], extent: &Extent) -> Result<Vec<Stored>> {
-    let reach = extent.start.saturating_sub(RUN_SLOTS_MAX * extent.width.ns());
-    let (from, to) = (keys::row(prefix, RowKind::Run, reach), keys::row(prefix, RowKind::Run, extent.end));
+/// The runs and blocks of an extent. Damaged ones stay where they are.
+fn stored(kv: &dyn Kv, prefix: &[u8; SERIES_PREFIX], extent: &Extent) -> Result<Vec<Stored>> {
+    let [from, to] = [extent.start, extent.end].map(|at| keys::row(prefix, RowKind::Run, at));
     let mut found = Vec::new();
     kv.scan(Family::Rows, &from, &to, Direction::Forward, &mut |key, bytes| {
-        if let Some((seq, run)) = decode_all(bytes, extent)
-            && run.starts().last().is_some_and(|last| *last >= extent.start)
-        {
+        if let Some((seq, run)) = decode_all(bytes, extent) {
             found.push(Stored { key: key.to_vec(), seq, run, is_block: block::is_block(bytes) });
         }
         ControlFlow::Continue(())
@@ -120,20 +117,9 @@ fn merged(found: &[Stored], extent: &Extent) -> Run {
     let of_method = |method| {
         let mut overlay = Overlay::default();
         found.iter().for_each(|stored| overlay.add(stored.seq, &stored.run.column(method)));
-        let mut column = overlay.finish();
-        column.clip(extent.start, Some(extent.end));
-        column
+        overlay.finish()
     };
     assemble(extent.width, &extent.methods, extent.methods.iter().map(of_method).collect())
-}
-
-fn clipped(run: &Run, methods: &MethodSet, from: Timestamp, to: Option<Timestamp>) -> Run {
-    let of_method = |method| {
-        let mut column = run.column(method);
-        column.clip(from, to);
-        column
-    };
-    assemble(run.width(), methods, methods.iter().map(of_method).collect())
 }
 
 /// One run of columns that need not have the same buckets.
