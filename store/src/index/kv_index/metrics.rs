@@ -6,7 +6,6 @@ use std::sync::Arc;
 use orzo_model::metric::Metric;
 use orzo_model::resource::{Resource, ResourceId};
 use orzo_model::{ArchivePolicy, MetricId, Timestamp};
-use uuid::Uuid;
 
 use super::KvIndex;
 use super::catalog::Catalog;
@@ -139,7 +138,7 @@ impl Transaction<'_> {
             statsd: None,
             created: now.ns(),
         };
-        let id = random_id();
+        let id = self.draw_id();
         self.insert_metric(id, &document);
         Ok(answer(id, policy, document)?)
     }
@@ -166,7 +165,8 @@ impl Transaction<'_> {
                     statsd: None,
                     created: now.ns(),
                 };
-                self.insert_metric(random_id(), &document);
+                let id = self.draw_id();
+                self.insert_metric(id, &document);
                 Ok(())
             }
         }
@@ -259,9 +259,4 @@ impl Transaction<'_> {
         self.set_count(id, Some(count));
         Ok(count)
     }
-}
-
-/// An id for a metric that nobody derives one for.
-fn random_id() -> MetricId {
-    Uuid::new_v4().into()
 }

@@ -37,6 +37,7 @@ use orzo_model::resource::{Resource, ResourceId};
 use orzo_model::resource_type::{ResourceType, TypeChange};
 use orzo_model::{ArchivePolicy, MetricId, Timestamp};
 use parking_lot::{Mutex, RwLock};
+use uuid::Uuid;
 
 use self::catalog::Catalog;
 use self::documents::{Counters, decode};
@@ -64,6 +65,8 @@ const EFFORT: Effort = Effort { few: 2_048, many: 16_384 };
 pub struct KvIndex {
     kv: Arc<dyn Kv>,
     effort: Effort,
+    /// Draws the id of a metric that nobody derives one for.
+    draw_id: fn() -> MetricId,
     /// Read after what refers to it; replaced by writers, after the write.
     catalog: RwLock<Arc<Catalog>>,
     writer: Mutex<Writer>,
@@ -82,12 +85,21 @@ impl KvIndex {
         let metrics_count = AtomicU64::new(counters.metrics);
         let writer = Mutex::new(Writer::new(counters));
         let catalog = RwLock::new(Arc::new(catalog));
-        Ok(KvIndex { kv, effort: EFFORT, catalog, writer, metrics_count })
+        Ok(KvIndex { kv, effort: EFFORT, draw_id: random_id, catalog, writer, metrics_count })
+    }
+
+    /// Draws ids otherwise: a simulation takes them from its seed.
+    pub fn with_ids(self, draw_id: fn() -> MetricId) -> Self {
+        KvIndex { draw_id, ..self }
     }
 
     fn catalog(&self) -> Arc<Catalog> {
         self.catalog.read().clone()
     }
+}
+
+fn random_id() -> MetricId {
+    Uuid::new_v4().into()
 }
 
 impl Index for KvIndex {

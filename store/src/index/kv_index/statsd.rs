@@ -6,7 +6,6 @@
 use orzo_model::metric::{NAME_CHARS_MAX, UNIT_CHARS_MAX};
 use orzo_model::resource::ResourceId;
 use orzo_model::{MetricId, Timestamp};
-use uuid::Uuid;
 
 use super::KvIndex;
 use super::documents::{MetricDocument, StatsdDocument, decode, encode};
@@ -214,13 +213,12 @@ impl Transaction<'_> {
         let taken = self.has(Family::Index, &keys::metric(wish))?
             || self.has(Family::Index, &keys::deleted_metric(wish))?
             || self.has(Family::IndexBy, &keys::burned(wish))?;
-        Ok(if taken { random_like(wish) } else { wish })
+        Ok(if taken { in_partition_of(wish, self.draw_id()) } else { wish })
     }
 }
 
-/// A random id in the partition of another, however many partitions there are.
-fn random_like(id: MetricId) -> MetricId {
+/// Moves an id to the partition of another, however many partitions there are.
+fn in_partition_of(other: MetricId, id: MetricId) -> MetricId {
     const PARTITION: u128 = 0xffff;
-    let random = MetricId::from(Uuid::new_v4()).bits();
-    MetricId::from_bits((random & !PARTITION) | (id.bits() & PARTITION))
+    MetricId::from_bits((id.bits() & !PARTITION) | (other.bits() & PARTITION))
 }

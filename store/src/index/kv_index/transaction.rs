@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use orzo_model::MetricId;
 use orzo_model::resource::ResourceId;
 use parking_lot::MutexGuard;
 
@@ -111,6 +112,10 @@ impl<'a> Transaction<'a> {
     /// The snapshot that this transaction is going to publish.
     pub(super) fn catalog_mut(&mut self) -> &mut Catalog {
         self.new_catalog.get_or_insert_with(|| Catalog::clone(&self.catalog))
+    }
+
+    pub(super) fn draw_id(&self) -> MetricId {
+        (self.index.draw_id)()
     }
 
     /// What is written already.
