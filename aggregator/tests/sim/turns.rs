@@ -1,0 +1,136 @@
+//! Turns of shards, each checked against its twin.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use orzo_aggregator::ShardCounters;
+use orzo_aggregator::record::decode;
+use orzo_model::MetricId;
+
+use crate::kv::{Attempt, Outcome};
+use crate::log::says;
+use crate::node::now;
+use crate::oracle::What;
+use crate::twin::{Out, Part, Told};
+use crate::world::World;
+
+impl World {
+    /// One turn of a shard.
+    pub(crate) fn turn(&mut self, shard: usize) {
+        let forgets = self.twins[shard].inbox.iter().any(|told| matches!(told, Told::Forget(_)));
+        let series = self.counters(shard).series.get();
+        self.prepare(shard);
+        let stalls = self.counters(shard).commits_stalled.get();
+        self.node.shards[shard].as_mut().expect("it has not ended").turn();
+        let stalled = self.counters(shard).commits_stalled.get() > stalls;
+        let mut attempts = self.kv.take_attempts();
+        assert!(attempts.len() <= 1, "a turn commits once");
+        let unreadable = self.kv.window_read_failed();
+        match attempts.pop() {
+            Some(attempt) => self.attempted(shard, attempt, stalled),
+            None if unreadable => drop(self.twins[shard].out.take()),
+            None if self.kv.dead().is_some() => return,
+            None => assert!(self.twins[shard].out.is_none(), "shard {shard} has not committed what was due"),
+        }
+        if self.kv.dead().is_none() {
+            self.forwarded(shard);
+            self.check_accounts();
+        }
+        let evicted = series.saturating_sub(self.counters(shard).series.get());
+        self.coverage.count("series evicted", if forgets { 0 } else { evicted });
+    }
+
+    /// The twin does what the shard is going to do.
+    fn prepare(&mut self, shard: usize) {
+        let taken = self.twins[shard].inbox.iter().map(|told| match told {
+            Told::Forward(parts) => parts.iter().map(|part| part.samples).sum(),
+            _ => 0,
+        });
+        self.crossings[shard].taken += taken.sum::<u64>();
+        let (setup, log) = (&self.setup, &self.log);
+        let twin = &mut self.twins[shard];
+        let here = |id: MetricId| setup.owner(id) == shard;
+        twin.take_in(setup, |id| if here(id) { log.model(id)?.level() } else { None });
+        let last = twin.stopping && self.node.producers.is_empty();
+        twin.tick(now().ns(), last, setup, here);
+    }
+
+    pub(crate) fn counters(&self, shard: usize) -> &ShardCounters {
+        self.node.handle.counters(shard)
+    }
+
+    fn attempted(&mut self, shard: usize, attempt: Attempt, stalled: bool) {
+        let out = self.twins[shard].out.take().expect("a shard commits only what there is");
+        let blobs = self.compare(shard, &attempt, &out);
+        self.note(format!("shard {shard} append {:?} {:?}", places(&attempt), attempt.outcome));
+        match attempt.outcome {
+            Outcome::Busy if stalled => self.twins[shard].out = Some(out),
+            Outcome::Busy | Outcome::Failed(None) => {}
+            Outcome::Failed(Some(write)) | Outcome::Written(write) => {
+                let known = matches!(attempt.outcome, Outcome::Written(_));
+                for (place, batches) in blobs {
+                    self.log.append(write, place, batches, known);
+                }
+                if known {
+                    for number in out.posts {
+                        self.posts.get_mut(&number).expect("nobody has answered it").write = Some(write);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Checks that the blobs hold, series by series, just what they must; returns it blob by blob.
+    fn compare(
+        &self,
+        shard: usize,
+        attempt: &Attempt,
+        out: &Out,
+    ) -> Vec<((usize, u64), Vec<(MetricId, What)>)> {
+        let mut expected: BTreeMap<MetricId, VecDeque<&Part>> = BTreeMap::new();
+        out.parts.iter().for_each(|part| expected.entry(part.id).or_default().push_back(part));
+        let mut blobs = Vec::new();
+        for (partition, seq, bytes) in &attempt.blobs {
+            let mut batches = Vec::new();
+            for record in decode(bytes).expect("what is appended can be read") {
+                let part = expected.get_mut(&record.id).and_then(VecDeque::pop_front);
+                let label = self.label(record.id);
+                let part = part.unwrap_or_else(|| panic!("nobody said {record:?} of {label}"));
+                assert!(says(&record, &part.what), "{label}: {record:?}, expected {:?}", part.what);
+                assert_eq!(self.setup.partitions.of(record.id).index(), *partition);
+                batches.push((record.id, part.what.clone()));
+            }
+            blobs.push(((*partition, *seq), batches));
+        }
+        let missing: Vec<&Part> = expected.into_values().flatten().collect();
+        assert!(missing.is_empty(), "shard {shard} does not commit {missing:?}");
+        blobs
+    }
+
+    /// What a shard forwarded is in the inbox of another.
+    fn forwarded(&mut self, shard: usize) {
+        for part in std::mem::take(&mut self.twins[shard].forwards) {
+            self.crossings[shard].handed += part.samples;
+            let owner = self.setup.owner(part.id);
+            self.tell_twin(owner, Told::Forward(vec![part]));
+        }
+    }
+
+    /// Nothing is lost without being counted, at any time.
+    pub(crate) fn check_accounts(&self) {
+        for (shard, crossing) in self.crossings.iter().enumerate() {
+            let counters = self.counters(shard);
+            let dropped: u64 = counters.samples_dropped.iter().map(|counter| counter.get()).sum();
+            let pending = counters.samples_pending.get();
+            assert_eq!(pending, self.twins[shard].samples_pending(), "samples pending in shard {shard}");
+            assert_eq!(
+                counters.samples_received.get() + crossing.taken,
+                counters.samples_applied.get() + dropped + pending + crossing.handed,
+                "accounts of shard {shard}"
+            );
+        }
+    }
+}
+
+fn places(attempt: &Attempt) -> Vec<(usize, u64)> {
+    attempt.blobs.iter().map(|(partition, seq, _)| (*partition, *seq)).collect()
+}
