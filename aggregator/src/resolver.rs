@@ -8,8 +8,8 @@ use orzo_model::metric::StatsdSeries;
 use orzo_model::sample::{Flags, Kind, Names};
 use orzo_model::series::{Series, SeriesKind};
 use orzo_model::{ArchivePolicy, Measure, MetricId, Timestamp};
-use orzo_store::Backlog;
 use orzo_store::index::{Index, NewSeries, Refusal, Resolved, StatsdHome};
+use orzo_store::{Backlog, Result};
 
 use crate::command::{Command, Name, Resolution};
 use crate::handle::Handle;
@@ -135,18 +135,25 @@ impl Resolver {
                     tracing::warn!(%name, %id, "another type owns the name: the series is called name|type");
                 }
                 let asks = name.kind == Kind::Gauge && !created;
-                let level = if asks { self.level(id, policy.clone()) } else { None };
-                Resolution::Metric { id, policy, level }
+                let level = if asks { self.level(id, policy.clone()) } else { Ok(None) };
+                match level {
+                    Ok(level) => Resolution::Metric { id, policy, level },
+                    // Changes must not start from 0 instead.
+                    Err(error) => {
+                        tracing::error!(%error, %id, "the level of a gauge could not be read");
+                        Resolution::Refused(DropReason::StoreFailed)
+                    }
+                }
             }
             Resolved::Refused(refusal) => Resolution::Refused(reason(refusal)),
         }
     }
 
     /// The last level of a gauge as of its last checkpoint, for changes to start from.
-    fn level(&self, id: MetricId, policy: Arc<ArchivePolicy>) -> Option<Measure> {
-        let window = self.backlog.window(id).ok()??;
-        let series = Series::decode(&window, policy).ok()?;
-        series.last()
+    fn level(&self, id: MetricId, policy: Arc<ArchivePolicy>) -> Result<Option<Measure>> {
+        let window = self.backlog.window(id)?;
+        let series = window.and_then(|window| Series::decode(&window, policy).ok());
+        Ok(series.and_then(|series| series.last()))
     }
 }
 
@@ -161,5 +168,88 @@ fn reason(refusal: Refusal) -> DropReason {
         Refusal::Limit => DropReason::SeriesLimit,
         Refusal::Resource => DropReason::BadResource,
         Refusal::Name => DropReason::NameTooLong,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use orzo_model::{MetricId, Partition, Partitions};
+    use orzo_store::index::KvIndex;
+    use orzo_store::memory::MemoryKv;
+    use orzo_store::{Blob, Error, Position, Seq};
+
+    use super::*;
+    use crate::testing;
+
+    /// A backlog whose windows cannot be read.
+    struct Unreadable;
+
+    impl Backlog for Unreadable {
+        fn window(&self, _: MetricId) -> Result<Option<Vec<u8>>> {
+            Err(Error::Fatal { doing: "reading a window", source: io::Error::other("told so") })
+        }
+
+        fn append(&self, _: &[Blob]) -> Result<()> {
+            unreachable!("a resolver only reads")
+        }
+
+        fn checkpoint(&self, _: Vec<(MetricId, Vec<u8>)>, _: &[(Partition, Seq)]) -> Result<()> {
+            unreachable!("a resolver only reads")
+        }
+
+        fn position(&self, _: Partition) -> Result<Position> {
+            unreachable!("a resolver only reads")
+        }
+
+        fn replay(&self, _: Partition, _: &mut dyn FnMut(Seq, &[u8])) -> Result<()> {
+            unreachable!("a resolver only reads")
+        }
+
+        fn forget(&self, _: MetricId) -> Result<()> {
+            unreachable!("a resolver only reads")
+        }
+
+        fn sync(&self) -> Result<()> {
+            unreachable!("a resolver only reads")
+        }
+    }
+
+    fn resolver() -> Resolver {
+        let index = KvIndex::open(Arc::new(MemoryKv::new())).unwrap();
+        index.create_policy((*testing::policy()).clone()).unwrap();
+        let home = StatsdHome {
+            resource_type: "generic".into(),
+            creator: "statsd".into(),
+            default_resource: "statsd".into(),
+            metrics_max: None,
+            metrics_per_resource_max: None,
+        };
+        Resolver {
+            index: Arc::new(index),
+            backlog: Arc::new(Unreadable),
+            rules: StatsdRules { home, policies: Kind::ALL.map(|_| Some("p".into())) },
+            names: crossbeam::channel::unbounded().1,
+            handle: Handle::new(Partitions::DEFAULT, Vec::new()).0,
+            clock: || testing::at(0),
+        }
+    }
+
+    #[test]
+    fn a_gauge_whose_level_cannot_be_read_is_refused() {
+        let resolver = resolver();
+        let name = |kind: Kind| Name {
+            id: testing::IDS.id(kind, Flags::NONE, b"n"),
+            kind,
+            flags: Flags::NONE,
+            bytes: b"n".as_slice().into(),
+        };
+        let ask = |kind| resolver.ask(&[name(kind)]).remove(0);
+        // A new one has no level.
+        assert!(matches!(ask(Kind::Gauge), Resolution::Metric { level: None, .. }));
+        assert!(matches!(ask(Kind::Gauge), Resolution::Refused(DropReason::StoreFailed)));
+        assert!(matches!(ask(Kind::Counter), Resolution::Metric { .. }));
+        assert!(matches!(ask(Kind::Counter), Resolution::Metric { .. }));
     }
 }
