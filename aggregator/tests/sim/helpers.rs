@@ -72,6 +72,8 @@ impl World {
         }
         let answers = self.node.resolver.ask(&names);
         self.kv.spare(Purpose::Index);
+        // Whatever was meant for a shard hit the resolver: it refuses the gauge.
+        self.kv.window_read_failed();
         self.note(format!(
             "asked for {:?}: {answers:?}",
             names.iter().map(|name| name.id).collect::<Vec<_>>()
