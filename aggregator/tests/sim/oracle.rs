@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orzo_model::series::EVENT_GRACE_NS;
-use orzo_model::{ArchivePolicy, Granularity, Method, MethodSet};
+use orzo_model::{ArchivePolicy, Granularity, Measure, Method, MethodSet};
 
 use crate::formulas::{Event, evaluate};
 use crate::setup::at;
@@ -65,10 +65,10 @@ impl Model {
         }
     }
 
-    /// The value of the newest point.
-    pub(crate) fn level(&self) -> Option<f64> {
+    /// The newest point.
+    pub(crate) fn level(&self) -> Option<Measure> {
         let points = if self.literal.raw.is_empty() { &self.points } else { &self.literal.raw };
-        points.last_key_value().map(|(_, value)| *value)
+        points.last_key_value().map(|(ns, value)| Measure { at: at(*ns), value: *value })
     }
 
     fn sample(&mut self, back_window: u32, points: &[(u64, f64)]) {

@@ -1,10 +1,11 @@
 //! The twin of a slot: what one statsd series has said since its last commit, kept sample by sample.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use orzo_aggregator::limits::{ARRIVAL_NS, IDLE_SECONDS};
 use orzo_aggregator::{GaugeDialect, Semantics};
-use orzo_model::{ArchivePolicy, Flags, Kind, MetricId, SECOND, Sample};
+use orzo_model::{ArchivePolicy, Flags, Kind, Measure, MetricId, SECOND, Sample};
 
 use crate::formulas::Event;
 
@@ -15,6 +16,9 @@ pub(crate) enum Say {
     Events(Vec<Event>),
 }
 
+/// When, what, and of how many samples.
+pub(crate) type Said = (u64, Say, u64);
+
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
     kind: Kind,
@@ -22,8 +26,12 @@ pub(crate) struct Slot {
     pub(crate) destination: Option<(MetricId, Arc<ArchivePolicy>)>,
     pub(crate) touched: bool,
     pub(crate) samples: u64,
+    /// Second in which it last had something to say.
+    pub(crate) spoke: u64,
     /// Second by second, in order of arrival.
-    events: Vec<Vec<Event>>,
+    events: VecDeque<Vec<Event>>,
+    /// Whether the next event begins a second of its own.
+    closed: bool,
     gauge: Gauge,
     members: HashSet<u64>,
     members_samples: u64,
@@ -41,14 +49,16 @@ struct Gauge {
 }
 
 impl Slot {
-    pub(crate) fn new(sample: &Sample) -> Self {
+    pub(crate) fn new(sample: &Sample, arrived: u64) -> Self {
         Slot {
             kind: sample.kind,
             flags: sample.flags,
             destination: None,
             touched: false,
             samples: 0,
-            events: Vec::new(),
+            spoke: arrived / SECOND,
+            events: VecDeque::new(),
+            closed: false,
             gauge: Gauge::default(),
             members: HashSet::new(),
             members_samples: 0,
@@ -67,6 +77,7 @@ impl Slot {
 
     /// Whether the sample was taken.
     pub(crate) fn apply(&mut self, sample: &Sample, arrived: u64, semantics: &Semantics) -> bool {
+        let rounded = arrived / ARRIVAL_NS * ARRIVAL_NS;
         if let Some(seconds) = sample.seconds() {
             if u64::from(seconds) * SECOND > arrived + semantics.max_future_ns {
                 return false;
@@ -84,9 +95,9 @@ impl Slot {
             let value = if counts { before + sample.number() * sample.weight() } else { sample.number() };
             self.point = Some((arrived, value, samples + 1));
         } else if self.kind == Kind::Gauge {
-            self.gauge.set(sample, arrived, semantics);
+            self.gauge.set(sample, rounded, semantics);
         } else {
-            self.event(sample, arrived);
+            self.event(sample, rounded);
         }
         self.samples += 1;
         true
@@ -96,30 +107,64 @@ impl Slot {
         let (value, factor) = (sample.number(), sample.weight());
         let times = if sample.kind == Kind::Counter { 1.0 } else { factor };
         let event = Event { at: arrived, value, factor, times };
-        match self.events.last_mut() {
-            Some(second) if second[0].at / SECOND == arrived / SECOND => second.push(event),
-            _ => self.events.push(vec![event]),
+        match self.events.back_mut() {
+            Some(second) if !self.closed && second[0].at / SECOND == arrived / SECOND => second.push(event),
+            _ => self.events.push_back(vec![event]),
+        }
+        self.closed = false;
+    }
+
+    /// Whether its samples are events in the native profile.
+    pub(crate) fn is_event(&self) -> bool {
+        self.kind.is_event() && !self.gnocchi()
+    }
+
+    /// Seconds of events that wait.
+    pub(crate) fn seconds(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The events of its first second.
+    pub(crate) fn take_second(&mut self, now: u64) -> Said {
+        let events = self.events.pop_front().expect("it was opened");
+        let began = events.iter().map(|event| event.at).min().expect("no second is empty");
+        let samples = events.len() as u64;
+        self.spoke = now / SECOND;
+        self.samples -= samples;
+        (began, Say::Events(events), samples)
+    }
+
+    /// What waits for the index stays as it is.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(crate) fn rebase(&mut self, level: Option<Measure>, semantics: &Semantics) {
+        let Gauge { value, known, at, .. } = &mut self.gauge;
+        if !std::mem::replace(known, true)
+            && let Some(level) = level
+        {
+            let told = level.at.ns();
+            if *at == 0 {
+                (*at, *value) = (told, level.value);
+            } else if told == 0 || at.saturating_sub(told) <= semantics.gauge_ttl_ns {
+                *value += level.value;
+            }
         }
     }
 
-    pub(crate) fn rebase(&mut self, level: Option<f64>) {
-        if !self.gauge.known {
-            self.gauge.value += level.unwrap_or(0.0);
-            self.gauge.known = true;
-        }
+    /// Whether it has been forgotten by now.
+    pub(crate) fn is_silent(&self, now: u64) -> bool {
+        let silence = (now / SECOND).saturating_sub(self.spoke);
+        self.destination.is_some() && self.samples == 0 && silence > u64::from(IDLE_SECONDS)
     }
 
-    /// In order of time.
-    pub(crate) fn take(&mut self, now: u64) -> Vec<(u64, Say, u64)> {
-        self.samples = 0;
+    /// All but events, in order of time.
+    pub(crate) fn take(&mut self, now: u64) -> Vec<Said> {
+        self.spoke = now / SECOND;
         let mut said = Vec::new();
         for (seconds, (value, samples)) in std::mem::take(&mut self.timed) {
             said.push((u64::from(seconds) * SECOND, Say::Point(value), samples));
-        }
-        for events in std::mem::take(&mut self.events) {
-            let began = events.iter().map(|event| event.at).min().expect("no second is empty");
-            let samples = events.len() as u64;
-            said.push((began, Say::Events(events), samples));
         }
         if self.gauge.samples > 0 {
             let samples = std::mem::take(&mut self.gauge.samples);
@@ -131,6 +176,7 @@ impl Slot {
         }
         said.extend(self.point.take().map(|(at, value, samples)| (at, Say::Point(value), samples)));
         said.sort_by_key(|said| said.0);
+        self.samples -= said.iter().map(|said| said.2).sum::<u64>();
         said
     }
 }

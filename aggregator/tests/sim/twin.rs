@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use orzo_aggregator::limits::{COMMIT_INTERVAL_NS, REFUSAL_NS};
-use orzo_model::{ArchivePolicy, MetricId, Sample};
+use orzo_model::{ArchivePolicy, Measure, MetricId, Sample};
 
 use crate::oracle::What;
 use crate::setup::Setup;
-use crate::slot::{Say, Slot};
+use crate::slot::{Said, Say, Slot};
 
 /// One batch of one series on its way into a commit.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Part {
 /// What the index says of a series.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    Known(MetricId, Arc<ArchivePolicy>, Option<f64>),
+    Known(MetricId, Arc<ArchivePolicy>, Option<Measure>),
     Refused,
 }
 
@@ -52,6 +52,8 @@ pub(crate) struct Out {
 #[derive(Debug, Default)]
 pub(crate) struct Twin {
     slots: BTreeMap<MetricId, Slot>,
+    /// A slot for each second of events.
+    opened: Vec<MetricId>,
     touched: Vec<MetricId>,
     touched_for_flush: Vec<MetricId>,
     refused: BTreeMap<MetricId, u64>,
@@ -70,7 +72,7 @@ pub(crate) struct Twin {
 
 impl Twin {
     /// Everything that waits is taken in. `level` is the newest value of a series of this shard.
-    pub(crate) fn take_in(&mut self, setup: &Setup, level: impl Fn(MetricId) -> Option<f64>) {
+    pub(crate) fn take_in(&mut self, setup: &Setup, level: impl Fn(MetricId) -> Option<Measure>) {
         for (arrived, samples) in std::mem::take(&mut self.lane) {
             samples.iter().for_each(|sample| self.sample(sample, arrived, setup));
         }
@@ -81,7 +83,9 @@ impl Twin {
                     self.pending.parts.extend(parts);
                 }
                 Told::Resolved(answers) => {
-                    answers.into_iter().for_each(|(hash, answer)| self.resolved(hash, answer, &level));
+                    for (hash, answer) in answers {
+                        self.resolved(hash, answer, setup, &level);
+                    }
                 }
                 Told::Forward(parts) => self.pending.parts.extend(parts),
                 Told::Forget(ids) => self.forget(&ids),
@@ -100,10 +104,16 @@ impl Twin {
             if self.slots.len() >= setup.series_max {
                 return;
             }
-            self.slots.insert(sample.id, Slot::new(sample));
+            self.slots.insert(sample.id, Slot::new(sample, arrived));
         }
         let slot = self.slots.get_mut(&sample.id).expect("it was just put there");
-        if slot.apply(sample, arrived, &setup.semantics) && !slot.touched {
+        let seconds = slot.seconds();
+        if !slot.apply(sample, arrived, &setup.semantics) {
+            return;
+        }
+        if slot.is_event() {
+            self.opened.extend((slot.seconds() > seconds).then_some(sample.id));
+        } else if !slot.touched {
             slot.touched = true;
             let waits = slot.waits_for_flush();
             let list = if waits { &mut self.touched_for_flush } else { &mut self.touched };
@@ -111,14 +121,20 @@ impl Twin {
         }
     }
 
-    fn resolved(&mut self, hash: MetricId, answer: Answer, level: &impl Fn(MetricId) -> Option<f64>) {
+    fn resolved(
+        &mut self,
+        hash: MetricId,
+        answer: Answer,
+        setup: &Setup,
+        level: &impl Fn(MetricId) -> Option<Measure>,
+    ) {
         let Some(slot) = self.slots.get_mut(&hash) else { return };
         if slot.destination.is_some() {
             return;
         }
         match answer {
             Answer::Known(id, policy, told) => {
-                slot.rebase(level(id).or(told));
+                slot.rebase(level(id).or(told), &setup.semantics);
                 slot.destination = Some((id, policy));
             }
             Answer::Refused => {
@@ -142,6 +158,7 @@ impl Twin {
 
     fn remove(&mut self, hash: MetricId) {
         self.slots.remove(&hash);
+        self.opened.retain(|opened| *opened != hash);
         self.touched.retain(|touched| *touched != hash);
         self.touched_for_flush.retain(|touched| *touched != hash);
     }
@@ -165,6 +182,16 @@ impl Twin {
     }
 
     fn collect(&mut self, now: u64, flush: bool, here: impl Fn(MetricId) -> bool) {
+        for hash in std::mem::take(&mut self.opened) {
+            let slot = self.slots.get_mut(&hash).expect("what is gone is not in the list");
+            if let Some((id, policy)) = slot.destination.clone() {
+                let said = slot.take_second(now);
+                self.say(id, &policy, said, &here);
+            } else {
+                slot.close();
+                self.opened.push(hash);
+            }
+        }
         let mut touched = std::mem::take(&mut self.touched);
         if flush {
             touched.append(&mut self.touched_for_flush);
@@ -178,15 +205,21 @@ impl Twin {
                 continue;
             };
             slot.touched = false;
-            for (at, say, samples) in slot.take(now) {
-                let what = match say {
-                    Say::Point(value) => What::Points(policy.back_window, vec![(at, value)]),
-                    Say::Events(events) => What::Events(vec![events]),
-                };
-                let part = Part { id, what, samples };
-                if here(id) { self.pending.parts.push(part) } else { self.forwards.push(part) }
+            for said in slot.take(now) {
+                self.say(id, &policy, said, &here);
             }
         }
+        self.slots.retain(|_, slot| !slot.is_silent(now));
+    }
+
+    fn say(&mut self, id: MetricId, policy: &ArchivePolicy, said: Said, here: &impl Fn(MetricId) -> bool) {
+        let (at, say, samples) = said;
+        let what = match say {
+            Say::Point(value) => What::Points(policy.back_window, vec![(at, value)]),
+            Say::Events(events) => What::Events(vec![events]),
+        };
+        let part = Part { id, what, samples };
+        if here(id) { self.pending.parts.push(part) } else { self.forwards.push(part) }
     }
 
     /// Samples that are neither stored nor lost.
