@@ -12,6 +12,7 @@ use orzo_tuning::blast::{Amount, Api, Mix, Options, Shape, Target};
 use uuid::Uuid;
 
 use crate::bench::Bench;
+use crate::check::{self, Check};
 use crate::config::{self, Problems, RESOURCE_ID, Span};
 
 const EXAMPLES: &str = "\
@@ -58,6 +59,9 @@ pub enum Command {
     /// Measure a running daemon.
     #[command(subcommand)]
     Bench(Bench),
+    /// Verify the store of a daemon that does not run: every checksum, and whether all fits together.
+    #[command(after_help = check::AFTER_HELP)]
+    Check(Check),
 }
 
 /// Which configuration.
@@ -314,7 +318,7 @@ mod tests {
         let file = |words: &[&str]| match Cli::try_parse_from(words).unwrap().command {
             Command::Serve(file)
             | Command::Config(ConfigCommand::Print(file) | ConfigCommand::Check(file)) => file.config,
-            Command::Blast(_) | Command::Bench(_) => panic!("neither has a configuration"),
+            Command::Blast(_) | Command::Bench(_) | Command::Check(_) => panic!("none has a configuration"),
         };
         assert_eq!(file(&["orzo", "serve"]), None);
         assert_eq!(file(&["orzo", "config", "check", "--config", "x.toml"]), Some("x.toml".into()));

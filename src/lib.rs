@@ -4,6 +4,7 @@
 //! (`daemon`), the API's view of the shards (`engine`), and what the daemon says about itself (`scrape`).
 
 pub mod bench;
+pub mod check;
 pub mod cli;
 pub mod config;
 mod daemon;

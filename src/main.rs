@@ -16,5 +16,6 @@ fn main() -> ExitCode {
         Command::Config(command) => command.run(),
         Command::Blast(blast) => blast.run(),
         Command::Bench(bench) => bench.run(),
+        Command::Check(check) => check.run(),
     }
 }

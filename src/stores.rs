@@ -1,6 +1,7 @@
 //! Opens the store and what is laid out in it.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -26,7 +27,7 @@ pub(crate) struct Stores {
 impl Stores {
     /// Opens the data directory, or makes it.
     pub(crate) fn open(config: &Config, plan: &Plan) -> Result<Self> {
-        let directory = config.data_dir.join("db");
+        let directory = directory(&config.data_dir);
         fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let tuning = Tuning {
             block_cache_bytes: plan.block_cache as usize,
@@ -48,6 +49,11 @@ impl Stores {
             identity,
         })
     }
+}
+
+/// Where in a data directory the database is.
+pub(crate) fn directory(data_dir: &Path) -> PathBuf {
+    data_dir.join("db")
 }
 
 /// The identity of a database that is about to be made.

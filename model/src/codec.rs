@@ -30,16 +30,21 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// The CRC-32 of bytes.
+pub fn checksum(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}
+
 /// Closes a value with the CRC-32 of all its bytes, little-endian.
 pub fn seal(out: &mut Vec<u8>) {
-    let sum = crc32fast::hash(out);
+    let sum = checksum(out);
     out.extend_from_slice(&sum.to_le_bytes());
 }
 
 /// Checks and takes off what [`seal`] put on.
 pub fn unseal(bytes: &[u8]) -> Result<&[u8], Corrupt> {
     let (body, sum) = bytes.split_last_chunk::<4>().ok_or(Corrupt)?;
-    if crc32fast::hash(body) == u32::from_le_bytes(*sum) { Ok(body) } else { Err(Corrupt) }
+    if checksum(body) == u32::from_le_bytes(*sum) { Ok(body) } else { Err(Corrupt) }
 }
 
 /// Reads what the functions above wrote.

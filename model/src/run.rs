@@ -200,6 +200,29 @@ pub fn decode(bytes: &[u8], width: Granularity, method: Method) -> Result<Decode
     Ok(Decoded { seq, column: Column::default() })
 }
 
+/// Reads all methods of a stored run: its `seq` and the run.
+///
+/// # Errors
+/// [`Corrupt`] if the checksum or the layout does not hold, or bytes are left.
+pub fn decode_run(bytes: &[u8], width: Granularity) -> Result<(u64, Run), Corrupt> {
+    let mut reader = Reader::new(unseal(bytes)?);
+    if reader.byte()? != VERSION {
+        return Err(Corrupt);
+    }
+    let seq = reader.varint()?;
+    let mut run = Run::new(width, []);
+    run.starts = decode_starts(&mut reader, width)?;
+    for _ in 0..reader.count(2)? {
+        let method = Method::from_index(reader.byte()?).ok_or(Corrupt)?;
+        let column = decode_values(&mut reader, &run.starts, true)?;
+        let mut buckets = column.iter().peekable();
+        let value_at = |start: &Timestamp| Some(buckets.next_if(|(at, _)| at == start)?.1);
+        let values: Vec<_> = run.starts.iter().map(value_at).collect();
+        run.add_column(method, values.into_iter());
+    }
+    if reader.is_empty() { Ok((seq, run)) } else { Err(Corrupt) }
+}
+
 fn decode_starts(reader: &mut Reader<'_>, width: Granularity) -> Result<Vec<Timestamp>, Corrupt> {
     let count = reader.count(1)?;
     let mut slot = 0u64;
@@ -265,6 +288,8 @@ mod tests {
                 for part in whole.parts(extent) {
                     let decoded = decode(&part.encode(7), part.width(), method).unwrap();
                     prop_assert_eq!(decoded.seq, 7);
+                    let (seq, run) = decode_run(&part.encode(7), part.width()).unwrap();
+                    prop_assert_eq!((seq, run.column(method).starts), (7, decoded.column.starts.clone()));
                     decoded.column.iter().for_each(|(start, value)| parts.push(start, value));
                     prop_assert!(part.starts().iter().all(|start| extent(*start) == extent(part.starts()[0])));
                 }

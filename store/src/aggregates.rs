@@ -184,6 +184,11 @@ pub(crate) fn decode(
     }
 }
 
+/// Reads all methods of a run or of a sealed block.
+pub(crate) fn decode_run(bytes: &[u8], width: Granularity) -> std::result::Result<(Seq, Run), Corrupt> {
+    if block::is_block(bytes) { block::decode_run(bytes, width) } else { run::decode_run(bytes, width) }
+}
+
 /// Puts runs that come in order of their starts on top of each other: per bucket the highest number
 /// wins.
 #[derive(Default)]

@@ -73,8 +73,9 @@ impl KvBacklog {
 
     fn low(&self, partition: Partition) -> Result<Seq> {
         let stored = self.kv.get(Family::Meta, &keys::low_water(partition))?;
-        stored
-            .map_or(Ok(0), |bytes| keys::backlog_seq(&bytes).ok_or(Error::Corrupt { what: "low-water mark" }))
+        stored.map_or(Ok(0), |bytes| {
+            keys::read_low_water(&bytes).ok_or(Error::Corrupt { what: "low-water mark" })
+        })
     }
 
     fn first(&self, partition: Partition) -> Result<Option<Seq>> {
@@ -107,7 +108,7 @@ impl Backlog for KvBacklog {
             batch.put(Family::Window, keys::metric(self.partitions.of(id), id), window);
         }
         for (partition, seq) in low {
-            batch.put(Family::Meta, keys::low_water(*partition), seq.to_be_bytes());
+            batch.put(Family::Meta, keys::low_water(*partition), keys::low_water_value(*seq));
             // One disjoint range at a time: many small range deletions ruin reads.
             let first = self.first(*partition)?.unwrap_or(*seq);
             if seq.saturating_sub(first) >= TRIM_BLOBS {

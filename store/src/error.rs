@@ -14,6 +14,15 @@ pub enum Error {
         /// The kind of value.
         what: &'static str,
     },
+    /// The engine cannot read some of its own bytes; others it can. Treated as [`Error::Corrupt`].
+    #[error("damaged bytes met while {doing}")]
+    Unreadable {
+        /// The step.
+        doing: &'static str,
+        /// What the engine says.
+        #[source]
+        source: io::Error,
+    },
     /// The store can no longer promise anything. Stop accepting writes.
     #[error("the store failed while {doing}")]
     Fatal {
@@ -23,6 +32,21 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+impl Error {
+    /// Whether stored bytes are damaged, and nothing but what they held is affected.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Error::Corrupt { .. } | Error::Unreadable { .. })
+    }
+
+    /// What happened and why, in one line.
+    pub fn reason(&self) -> String {
+        match self {
+            Error::Unreadable { source, .. } | Error::Fatal { source, .. } => format!("{self}: {source}"),
+            _ => self.to_string(),
+        }
+    }
 }
 
 /// A result of a store.

@@ -24,8 +24,8 @@ impl Identity {
     /// # Errors
     /// [`Error::Corrupt`] if the format is unknown or the record does not decode.
     pub fn open(kv: &dyn Kv, fresh: Identity) -> Result<Self> {
-        if let Some(bytes) = kv.get(Family::Meta, KEY)? {
-            return decode(&bytes).ok_or(Error::Corrupt { what: "identity, or a format of a later release" });
+        if let Some(identity) = stored(kv)? {
+            return Ok(identity);
         }
         let mut batch = Batch::default();
         batch.put(Family::Meta, KEY, fresh.encode());
@@ -42,6 +42,16 @@ impl Identity {
         seal(&mut out);
         out
     }
+}
+
+/// The identity of a database; `None` if it has none yet.
+///
+/// # Errors
+/// As of [`Identity::open`].
+pub(crate) fn stored(kv: &dyn Kv) -> Result<Option<Identity>> {
+    let Some(bytes) = kv.get(Family::Meta, KEY)? else { return Ok(None) };
+    let corrupt = Error::Corrupt { what: "identity, or a format of a later release" };
+    decode(&bytes).ok_or(corrupt).map(Some)
 }
 
 fn decode(bytes: &[u8]) -> Option<Identity> {

@@ -1,6 +1,7 @@
 //! Keys of series data. Numbers are big-endian, so that keys sort by partition, metric, width and time.
 //! Drawn in `docs/format/`.
 
+use orzo_model::codec::checksum;
 use orzo_model::{Granularity, MetricId, Partition, Timestamp};
 
 /// Number of a backlog blob within its partition, from 1.
@@ -34,6 +35,21 @@ pub fn backlog_seq(key: &[u8]) -> Option<Seq> {
 /// Key of a low-water mark in the meta family.
 pub fn low_water(partition: Partition) -> Vec<u8> {
     [b"low/".as_slice(), &partition.to_bytes()].concat()
+}
+
+/// The value of a low-water mark: a checksum, and the number.
+pub fn low_water_value(seq: Seq) -> [u8; 12] {
+    let mut value = [0; 12];
+    value[..4].copy_from_slice(&checksum(&seq.to_be_bytes()).to_le_bytes());
+    value[4..].copy_from_slice(&seq.to_be_bytes());
+    value
+}
+
+/// Reads a low-water mark; `None` if it is damaged. Marks of before they had a checksum are the number alone.
+pub fn read_low_water(value: &[u8]) -> Option<Seq> {
+    let (sum, seq) = value.split_last_chunk::<8>()?;
+    let sound = sum.is_empty() || sum == checksum(seq).to_le_bytes();
+    sound.then(|| Seq::from_be_bytes(*seq))
 }
 
 /// Key of everything about one metric: of its window, and the prefix of its rows.

@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A keyspace with tuning of its own. Batches are atomic across families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -124,6 +124,51 @@ pub trait Kv: Send + Sync + 'static {
 
     /// On return everything written before the call survives the death of the machine.
     fn sync(&self) -> Result<()>;
+}
+
+/// Visits the keys in `[from, to)`, ascending, also behind blocks that the engine cannot read: `damaged` is
+/// told of each such place, and the scan goes on at the nearest key behind it that can be read.
+pub fn scan_past_damage(
+    kv: &dyn Kv,
+    family: Family,
+    from: &[u8],
+    to: &[u8],
+    visit: &mut Visit<'_>,
+    damaged: &mut dyn FnMut(&[u8], &Error),
+) -> Result<()> {
+    let mut last = None;
+    let mut starts = vec![from.to_vec()].into_iter();
+    while let Some(start) = starts.next() {
+        let (mut advanced, mut ended) = (false, false);
+        let scanned = kv.scan(family, &start, to, Direction::Forward, &mut |key, value| {
+            (last, advanced) = (Some(key.to_vec()), true);
+            let flow = visit(key, value);
+            ended = flow.is_break();
+            flow
+        });
+        match scanned {
+            Err(error) if error.is_damage() && !ended => {
+                // Nothing new was read: the same place, seen from a key further on.
+                if advanced || start == from {
+                    damaged(last.as_deref().unwrap_or(from), &error);
+                    starts = further(last.as_deref(), from, to).into_iter();
+                }
+            }
+            other => return other,
+        }
+    }
+    Ok(())
+}
+
+/// Keys behind the last one read, each further away than the one before: past it, past all that share all
+/// but its last byte, and so on. If none was read yet, behind the start of the scan.
+fn further(last: Option<&[u8]>, from: &[u8], to: &[u8]) -> Vec<Vec<u8>> {
+    let longer = (1..=u8::MAX).map(|byte| [from, &[byte]].concat()).filter(|_| last.is_none());
+    let key = last.unwrap_or(from);
+    let past = std::iter::once([key, &[0]].concat());
+    let prefixes = (1..=key.len()).rev().map(|len| prefix_end(&key[..len]));
+    let inside = |start: &Vec<u8>| !start.is_empty() && (to.is_empty() || start.as_slice() < to);
+    past.chain(longer).chain(prefixes).filter(inside).collect()
 }
 
 /// The first key after all keys that start with `prefix`; empty if there is none.

@@ -3,6 +3,7 @@
 
 pub mod aggregates;
 pub mod backlog;
+pub mod check;
 #[cfg(any(test, feature = "testing"))]
 #[expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 pub mod conformance;

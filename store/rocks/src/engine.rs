@@ -8,7 +8,8 @@ use orzo_store::keys::SERIES_PREFIX;
 use orzo_store::kv::{Change, Visit};
 use orzo_store::{Batch, Direction, Error, Family, Kv, Result, WhenStalled};
 use rocksdb::{
-    ColumnFamily, DB, DBRawIterator, ErrorKind, ReadOptions, WaitForCompactOptions, WriteBatch, WriteOptions,
+    ColumnFamily, DB, DBRawIterator, ErrorKind, InfoLogger, LogLevel, ReadOptions, WaitForCompactOptions,
+    WriteBatch, WriteOptions,
 };
 
 use crate::options::{self, Tuning};
@@ -25,7 +26,21 @@ impl RocksKv {
     /// [`Error::Fatal`] if it cannot be opened: another process has it, the disk refuses, it is damaged.
     pub fn open(path: &Path, tuning: &Tuning) -> Result<Self> {
         let opened = DB::open_cf_descriptors(&options::database(tuning), path, options::families(tuning));
-        let db = opened.map_err(|source| fatal("opening the database", source))?;
+        let db = opened.map_err(|source| failure("opening the database", source))?;
+        Ok(RocksKv { db })
+    }
+
+    /// Opens a database to read it. Nothing is written, not even a log of the engine's own.
+    ///
+    /// # Errors
+    /// As of [`RocksKv::open`], or if there is none.
+    pub fn open_read_only(path: &Path, tuning: &Tuning) -> Result<Self> {
+        let mut options = options::database(tuning);
+        options.create_if_missing(false);
+        options.create_missing_column_families(false);
+        options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, |_, _| {}));
+        let opened = DB::open_cf_descriptors_read_only(&options, path, options::families(tuning), false);
+        let db = opened.map_err(|source| failure("opening the database", source))?;
         Ok(RocksKv { db })
     }
 
@@ -42,7 +57,7 @@ impl RocksKv {
             self.db.compact_range_cf(self.family(family), None::<&[u8]>, None::<&[u8]>);
         }
         let waited = self.db.wait_for_compact(&WaitForCompactOptions::default());
-        waited.map_err(|source| fatal("compacting", source))
+        waited.map_err(|source| failure("compacting", source))
     }
 
     fn family(&self, family: Family) -> &ColumnFamily {
@@ -69,7 +84,7 @@ impl RocksKv {
 impl Kv for RocksKv {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let got = self.db.get_cf(self.family(family), key);
-        got.map_err(|source| fatal("reading", source))
+        got.map_err(|source| failure("reading", source))
     }
 
     fn scan(
@@ -98,7 +113,7 @@ impl Kv for RocksKv {
                 Direction::Backward => iterator.prev(),
             }
         }
-        iterator.status().map_err(|source| fatal("scanning", source))
+        iterator.status().map_err(|source| failure("scanning", source))
     }
 
     fn write(&self, batch: Batch, when_stalled: WhenStalled) -> Result<()> {
@@ -115,15 +130,18 @@ impl Kv for RocksKv {
         options.set_no_slowdown(when_stalled == WhenStalled::Fail);
         self.db.write_opt(changes, &options).map_err(|source| match source.kind() {
             ErrorKind::Incomplete => Error::Busy,
-            _ => fatal("writing", source),
+            _ => failure("writing", source),
         })
     }
 
     fn sync(&self) -> Result<()> {
-        self.db.flush_wal(true).map_err(|source| fatal("syncing the log", source))
+        self.db.flush_wal(true).map_err(|source| failure("syncing the log", source))
     }
 }
 
-fn fatal(doing: &'static str, source: rocksdb::Error) -> Error {
-    Error::Fatal { doing, source: io::Error::other(source) }
+fn failure(doing: &'static str, source: rocksdb::Error) -> Error {
+    match source.kind() {
+        ErrorKind::Corruption => Error::Unreadable { doing, source: io::Error::other(source) },
+        _ => Error::Fatal { doing, source: io::Error::other(source) },
+    }
 }

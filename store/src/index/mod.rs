@@ -29,6 +29,7 @@ use orzo_model::{ArchivePolicy, MetricId, Timestamp};
 
 pub use error::{Error, Kind, Result};
 pub use kv_index::KvIndex;
+pub(crate) use kv_index::audit;
 pub use query::{Arrangement, MetricPage, NullsAt, ResourcePage, SortKey, Visibility};
 pub use resource::{
     DeletedMetric, Deletion, MetricSpec, NewMetric, NewResource, Patched, PolicyChange, ResourcePatch,

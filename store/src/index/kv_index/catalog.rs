@@ -127,21 +127,21 @@ impl TypeEntry {
 }
 
 impl Catalog {
-    /// Reads the snapshot that the store holds.
-    pub(super) fn load(kv: &dyn Kv) -> StoreResult<Self> {
+    /// Reads the snapshot that the store holds, but for what does not decode: of that `damaged` is told.
+    pub(super) fn load(kv: &dyn Kv, damaged: &mut dyn FnMut(&[u8])) -> StoreResult<Self> {
         let mut catalog = Catalog::default();
-        each_named(kv, keys::POLICIES, |name, bytes| {
+        each_named(kv, keys::POLICIES, damaged, |name, bytes| {
             let document: PolicyDocument = decode(bytes, "archive policy")?;
             catalog.policies.insert(name.clone(), Arc::new(document.policy(name)?));
             Ok(())
         })?;
-        each_named(kv, keys::RULES, |name, bytes| {
+        each_named(kv, keys::RULES, damaged, |name, bytes| {
             let RuleDocument { pattern, policy } = decode(bytes, "archive policy rule")?;
             catalog.insert_rule(Arc::new(Rule { name, pattern, policy }));
             Ok(())
         })?;
         catalog.insert_type(TypeEntry::generic());
-        each_named(kv, keys::TYPES, |name, bytes| {
+        each_named(kv, keys::TYPES, damaged, |name, bytes| {
             catalog.insert_type(TypeEntry::read(name, bytes)?);
             Ok(())
         })?;
@@ -198,15 +198,20 @@ impl RuleRank {
     }
 }
 
-/// Visits the documents of a table by name.
+/// Visits the documents of a table by name, and tells of those that do not decode.
 fn each_named(
     kv: &dyn Kv,
     table: &[u8],
+    damaged: &mut dyn FnMut(&[u8]),
     mut visit: impl FnMut(String, &[u8]) -> StoreResult<()>,
 ) -> StoreResult<()> {
     scan_prefix(kv, Family::Index, table, &mut |key, value| {
         let name = String::from_utf8(key[table.len()..].to_vec());
-        visit(name.map_err(|_| StoreError::Corrupt { what: "name" })?, value)?;
+        let name = name.map_err(|_| StoreError::Corrupt { what: "name" });
+        match name.and_then(|name| visit(name, value)) {
+            Err(StoreError::Corrupt { .. }) => damaged(key),
+            other => other?,
+        }
         NEXT
     })
 }

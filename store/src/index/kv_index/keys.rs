@@ -19,6 +19,10 @@ pub(super) const RESOURCES: &[u8] = b"r";
 pub(super) const REVISIONS: &[u8] = b"h";
 pub(super) const METRICS: &[u8] = b"m";
 pub(super) const DELETED: &[u8] = b"d";
+pub(super) const TYPE_OF: &[u8] = b"i";
+
+// Secondary keys without a document: `Family::IndexBy`.
+pub(super) const BURNED: &[u8] = b"B";
 
 /// Longest text that a key of equality holds as it is; of longer ones it holds a digest. Whoever finds
 /// such a key compares the text itself in any case.
@@ -123,7 +127,7 @@ pub(super) fn resource_type(name: &str) -> Key {
 
 /// Holds the name of the type of a resource.
 pub(super) fn type_of(id: ResourceId) -> Key {
-    [b"i".as_slice(), &id.to_bytes()].concat()
+    [TYPE_OF, &id.to_bytes()].concat()
 }
 
 /// The common start of the keys of a type in [`RESOURCES`] or [`REVISIONS`].
@@ -164,7 +168,7 @@ pub(super) fn deleted_metric(id: MetricId) -> Key {
 
 /// Ids of statsd names that were deleted and expunged.
 pub(super) fn burned(id: MetricId) -> Key {
-    [b"B".as_slice(), &id.to_bytes()].concat()
+    [BURNED, &id.to_bytes()].concat()
 }
 
 /// The common start of the keys of a resource's metrics, by name. They hold the metric's id.

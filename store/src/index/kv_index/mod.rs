@@ -8,6 +8,7 @@
 //! The layout is drawn in `docs/format/index.md`; keys are made in [`keys`] alone, documents in
 //! [`documents`] alone.
 
+pub(crate) mod audit;
 mod catalog;
 mod deletion;
 mod documents;
@@ -77,7 +78,7 @@ pub struct KvIndex {
 impl KvIndex {
     /// Opens the index that the engine holds; an empty engine is an empty index.
     pub fn open(kv: Arc<dyn Kv>) -> StoreResult<Self> {
-        let catalog = Catalog::load(&*kv)?;
+        let catalog = Catalog::load(&*kv, &mut |_| {})?;
         let counters = match kv.get(Family::Index, keys::COUNTERS)? {
             Some(bytes) => decode(&bytes, "counters")?,
             None => Counters::default(),

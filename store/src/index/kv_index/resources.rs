@@ -236,7 +236,7 @@ fn cut(at: Timestamp) -> Timestamp {
 }
 
 /// The secondary keys of a current state. All hold the name of its type.
-fn secondary_keys(resource: &Resource) -> BTreeSet<Key> {
+pub(super) fn secondary_keys(resource: &Resource) -> BTreeSet<Key> {
     let id = resource.id.to_bytes();
     let in_order = |table: Option<&str>| {
         keys::in_order(table, resource.revision_start, resource.started_at, resource.id)
