@@ -33,7 +33,7 @@ use crate::engine::Engine;
 use crate::scrape::Scrape;
 use crate::stores::Stores;
 use crate::threads::{join, spawn};
-use crate::{defaults, janitor, logging, sockets};
+use crate::{defaults, janitor, logging, medic, sockets};
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn serve(file: Option<&Path>) -> ExitCode {
@@ -84,8 +84,8 @@ struct Daemon {
     listeners: Vec<JoinHandle<std::io::Result<()>>>,
     stop_http: oneshot::Sender<()>,
     serving: tokio::task::JoinHandle<orzo_http::Drained>,
-    stop_janitor: Stop,
-    janitor: JoinHandle<()>,
+    stop_keepers: Stop,
+    keepers: Vec<JoinHandle<()>>,
 }
 
 impl Daemon {
@@ -110,7 +110,13 @@ impl Daemon {
         let engine = Engine {
             handle: handle.clone(),
             aggregates: stores.aggregates.clone(),
-            scrape: Scrape { listeners: counters, handle: handle.clone(), clock: now },
+            stores: stores.clone(),
+            scrape: Scrape {
+                listeners: counters,
+                handle: handle.clone(),
+                stores: stores.clone(),
+                clock: now,
+            },
             host: host_name(),
             threads: plan.shards.max(2),
         };
@@ -120,11 +126,8 @@ impl Daemon {
             // Dropping the sender stops, too.
             let _ = http_stops.await;
         }));
-        let stop_janitor = Stop::new();
-        let janitor = {
-            let (stores, stop) = (stores.clone(), stop_janitor.clone());
-            spawn("janitor", move || janitor::run(&stores, &stop))?
-        };
+        let stop_keepers = Stop::new();
+        let keepers = keepers(&stores, &stop_keepers)?;
         let listeners = start_listeners(listeners)?;
         Ok(Daemon {
             runtime,
@@ -135,8 +138,8 @@ impl Daemon {
             listeners,
             stop_http,
             serving,
-            stop_janitor,
-            janitor,
+            stop_keepers,
+            keepers,
         })
     }
 
@@ -150,12 +153,20 @@ impl Daemon {
         for ended in join(self.listeners) {
             ended.context("a listener ended early")?;
         }
-        self.stop_janitor.request();
         self.handle.stop();
         self.shards.join();
-        join(vec![self.janitor]);
+        self.stop_keepers.request();
+        join(self.keepers);
         self.stores.kv.sync().context("the log could not be synced")
     }
+}
+
+/// Those who look after the store.
+fn keepers(stores: &Stores, stop: &Stop) -> Result<Vec<JoinHandle<()>>> {
+    let (kept, stopped) = (stores.clone(), stop.clone());
+    let janitor = spawn("janitor", move || janitor::run(&kept, &stopped))?;
+    let (kv, stopped) = (stores.kv.clone(), stop.clone());
+    Ok(vec![janitor, spawn("medic", move || medic::run(&kv, &stopped))?])
 }
 
 /// Listeners that do not run yet.

@@ -10,11 +10,13 @@ use orzo_model::{ArchivePolicy, Column, MetricId, Timestamp};
 use orzo_store::{Aggregates, RowQuery};
 
 use crate::scrape::Scrape;
+use crate::stores::Stores;
 
 /// Shards and stores together.
 pub(crate) struct Engine {
     pub(crate) handle: Handle,
     pub(crate) aggregates: Arc<dyn Aggregates>,
+    pub(crate) stores: Stores,
     pub(crate) scrape: Scrape,
     pub(crate) host: String,
     /// How many threads a large query may keep at work.
@@ -78,7 +80,12 @@ impl orzo_http::Engine for Engine {
             waiting: BTreeMap::new(),
             processors: shards.clone().map(name).collect(),
             statistics: shards.map(|shard| (name(shard), self.scrape.shard_statistics(shard))).collect(),
+            damaged: self.scrape.damaged().map(|(family, damaged)| (family.to_owned(), damaged)).into(),
         }
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.stores.kv.failure().map(|failure| failure.reason)
     }
 
     fn scrape(&self) -> String {
@@ -138,7 +145,7 @@ impl Engine {
 }
 
 fn failed(error: orzo_store::Error) -> EngineError {
-    EngineError::Failed(error.to_string())
+    EngineError::Failed(error.reason())
 }
 
 /// Both, ascending; fresh buckets replace stored ones.

@@ -12,6 +12,7 @@ mod defaults;
 mod engine;
 mod janitor;
 mod logging;
+mod medic;
 mod scrape;
 mod sockets;
 mod stores;

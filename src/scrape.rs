@@ -8,11 +8,15 @@ use orzo_aggregator::{Handle, ShardCounters};
 use orzo_base::{CachePadded, Counter};
 use orzo_ingest::ListenerCounters;
 use orzo_model::{DropReason, Kind, SECOND, Timestamp};
+use orzo_store::Family;
+
+use crate::stores::Stores;
 
 /// Everybody's counters.
 pub(crate) struct Scrape {
     pub(crate) listeners: Vec<Arc<CachePadded<ListenerCounters>>>,
     pub(crate) handle: Handle,
+    pub(crate) stores: Stores,
     pub(crate) clock: fn() -> Timestamp,
 }
 
@@ -66,7 +70,7 @@ const LISTENER: [Plain<ListenerCounters>; 11] = [
     }),
 ];
 
-const SHARD: [Plain<ShardCounters>; 15] = [
+const SHARD: [Plain<ShardCounters>; 14] = [
     ("orzo_samples_received_total", Type::Counter, "Samples taken from listeners.", |c| {
         c.samples_received.get()
     }),
@@ -105,7 +109,6 @@ const SHARD: [Plain<ShardCounters>; 15] = [
         "Checkpoints of series that failed and are tried again.",
         |c| c.checkpoints_failed.get(),
     ),
-    ("orzo_damaged_total", Type::Counter, "Stored values that did not decode.", |c| c.damaged.get()),
     ("orzo_lane_high_water_batches", Type::Gauge, "Most batches that ever waited for the shard.", |c| {
         c.lane_high_water.get()
     }),
@@ -127,6 +130,7 @@ impl Scrape {
             self.each_shard(|shard, counters| page.line(name, ("shard", shard), None, read(counters)));
         }
         self.shard_labels(&mut page);
+        self.store(&mut page);
         page.0
     }
 
@@ -185,6 +189,30 @@ impl Scrape {
             let age = if since == 0 { 0 } else { now.saturating_sub(since) };
             page.line(name, ("shard", shard), None, seconds(age));
         });
+    }
+
+    fn store(&self, page: &mut Page) {
+        let name = "orzo_store_failed";
+        page.metric(name, Type::Gauge, "1 while the store does not take writes, else 0.");
+        page.write(format_args!("{name} {}\n", u8::from(self.stores.kv.failure().is_some())));
+        let name = "orzo_damaged_total";
+        page.metric(name, Type::Counter, "Damaged values met and passed over, by the family they are in.");
+        for (family, damaged) in self.damaged() {
+            page.write(format_args!("{name}{{family=\"{family}\"}} {damaged}\n"));
+        }
+    }
+
+    /// Damaged values met, by family.
+    pub(crate) fn damaged(&self) -> [(&'static str, u64); 5] {
+        let shards = || (0..self.handle.shards()).map(|shard| self.handle.counters(shard));
+        let Stores { backlog, aggregates, index, .. } = &self.stores;
+        [
+            (Family::Meta.name(), backlog.damaged()),
+            (Family::Backlog.name(), shards().map(|shard| shard.damaged_blobs.get()).sum()),
+            (Family::Window.name(), shards().map(|shard| shard.damaged_windows.get()).sum()),
+            (Family::Rows.name(), aggregates.damaged()),
+            (Family::Index.name(), index.damaged()),
+        ]
     }
 
     fn each_listener(&self, mut visit: impl FnMut(usize, &ListenerCounters)) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use orzo_model::Partitions;
 use orzo_store::index::KvIndex;
-use orzo_store::{Aggregates, Backlog, Identity, Index, Kv, KvAggregates, KvBacklog};
+use orzo_store::{Aggregates, Backlog, Guarded, Identity, Index, Kv, KvAggregates, KvBacklog};
 use orzo_store_rocks::{RocksKv, Tuning};
 use orzo_tuning::Plan;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use crate::config::Config;
 /// Everything that is kept.
 #[derive(Clone)]
 pub(crate) struct Stores {
-    pub(crate) kv: Arc<RocksKv>,
+    pub(crate) kv: Arc<Guarded<RocksKv>>,
     pub(crate) identity: Identity,
     pub(crate) backlog: Arc<dyn Backlog>,
     pub(crate) aggregates: Arc<dyn Aggregates>,
@@ -35,8 +35,8 @@ impl Stores {
             background_jobs: plan.store_jobs,
         };
         let opened = RocksKv::open(&directory, &tuning);
-        let kv =
-            Arc::new(opened.with_context(|| format!("cannot open the store in {}", directory.display()))?);
+        let opened = opened.with_context(|| format!("cannot open the store in {}", directory.display()));
+        let kv = Arc::new(Guarded::new(opened?));
         let identity =
             Identity::open(&*kv, fresh_identity(config)).context("cannot read the store's identity")?;
         let partitions = identity.partitions;

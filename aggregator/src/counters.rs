@@ -34,8 +34,10 @@ pub struct ShardCounters {
     pub checkpoints: Counter,
     /// Checkpoints that failed and will be tried again.
     pub checkpoints_failed: Counter,
-    /// Stored windows and blobs that did not decode.
-    pub damaged: Counter,
+    /// Blobs that could not be read.
+    pub damaged_blobs: Counter,
+    /// Windows that could not be read.
+    pub damaged_windows: Counter,
     /// When the oldest measure not yet checkpointed came, in nanoseconds since the epoch; 0: none waits.
     pub oldest_dirty_ns: Counter,
     /// Batches waiting in the lane when last looked at, the most ever.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender};
 use orzo_base::Consumer;
 use orzo_model::batch::Batch;
-use orzo_model::{MetricId, SECOND, Timestamp};
+use orzo_model::{SECOND, Timestamp};
 use orzo_store::{Backlog, Error};
 
 use crate::command::{Ack, Command, Commit, Name, Outbox, Pending, PostError};
@@ -76,12 +76,14 @@ pub struct Running {
     forwards: Vec<Pending>,
     /// Whether the other shards know that nothing more comes from this one.
     silent: bool,
+    /// Whether the last commit failed.
+    failing: bool,
 }
 
 impl Running {
     /// Before the first turn.
     pub fn new(driver: Driver) -> Self {
-        Running { driver, stalled: None, forwards: Vec::new(), silent: false }
+        Running { driver, stalled: None, forwards: Vec::new(), silent: false, failing: false }
     }
 
     /// Takes a bounded amount of input, stores it, and does what the shard wants done. Says whether there
@@ -146,27 +148,43 @@ impl Running {
             },
         };
         match self.store(&commit) {
-            Ok(()) => self.applied(commit, now),
+            Ok(()) => {
+                self.failing = false;
+                self.applied(commit, now);
+            }
             Err(Error::Busy) if now.ns() - since.ns() < STALL_MAX_NS => {
                 self.driver.shard.counters.commits_stalled.add(1);
                 self.stalled = Some((commit, since));
             }
             Err(Error::Busy) => self.driver.shard.reject(commit, &PostError::Busy),
             Err(error) => {
-                tracing::error!(%error, "a commit could not be stored");
-                self.driver.shard.reject(commit, &PostError::Failed(error.to_string()));
+                self.failed(&error);
+                self.driver.shard.reject(commit, &PostError::Failed(error.reason()));
             }
+        }
+    }
+
+    /// Says it once, not for each commit while the store is down.
+    fn failed(&mut self, error: &Error) {
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::error!(
+                reason = error.reason(),
+                "commits cannot be stored: they are refused and counted"
+            );
         }
     }
 
     /// Windows first: once appended, nothing may fail any more.
     fn store(&mut self, commit: &Commit) -> Result<(), Error> {
         let Driver { shard, backlog, .. } = &mut self.driver;
-        let load = |id: MetricId| Ok(Some((id, backlog.window(id)?)));
-        let missing = shard.missing(commit).into_iter().filter_map(|id| load(id).transpose());
-        for (id, window) in missing.collect::<Result<Vec<_>, Error>>()? {
-            if let Some(window) = window {
-                shard.load(id, &window, commit);
+        for id in shard.missing(commit) {
+            let sound = match backlog.window(id) {
+                Ok(window) => window.is_none_or(|window| shard.load(id, &window, commit)),
+                Err(error) if error.is_damage() => false,
+                Err(error) => return Err(error),
+            };
+            if !sound {
+                shard.resume(id, backlog.salvage(id)?, commit);
             }
         }
         backlog.append(&commit.blobs)

@@ -4,6 +4,7 @@
 //! never a window that knows of batches whose rows are missing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam::channel::Receiver;
 use orzo_model::run::{Run, Values};
@@ -17,6 +18,9 @@ use crate::series_table::CheckpointJob;
 
 /// Physical retention is by whole splits of so many buckets, as in the reference.
 const SPLIT_BUCKETS: u64 = 3600;
+
+/// How long a store that fails is left alone between two checkpoints.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// The body of a flusher thread.
 pub struct Flusher {
@@ -33,17 +37,22 @@ pub struct Flusher {
 impl Flusher {
     /// Runs until no job can come any more.
     pub fn run(self) {
+        let mut failing = false;
         for job in &self.jobs {
             let partition = job.partition;
             let stored = job.store_rows(&*self.aggregates).and_then(|()| job.store_windows(&*self.backlog));
-            let stored = match stored {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::error!(%error, partition = partition.index(), "a checkpoint could not be stored");
-                    false
+            if let Err(error) = &stored {
+                if !failing {
+                    tracing::error!(
+                        reason = error.reason(),
+                        "checkpoints cannot be stored: they are tried again"
+                    );
                 }
-            };
-            self.handle.tell(partition, Command::Checkpointed { partition, stored });
+                // The shard submits it again at once.
+                std::thread::sleep(RETRY);
+            }
+            failing = stored.is_err();
+            self.handle.tell(partition, Command::Checkpointed { partition, stored: !failing });
         }
     }
 }

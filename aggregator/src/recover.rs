@@ -7,7 +7,7 @@
 use orzo_model::series::Series;
 use orzo_model::{ArchivePolicy, MetricId, Partition, Timestamp};
 use orzo_store::index::Index;
-use orzo_store::{Backlog, Error, Result, Seq, index};
+use orzo_store::{Backlog, Result, Seq, index};
 use std::sync::Arc;
 
 use crate::id_map::IdMap;
@@ -43,7 +43,6 @@ pub fn recover(
         replay.partition(partition)?;
     }
     let Replay { shard, found, .. } = replay;
-    shard.counters.damaged.add(found.damaged);
     shard.publish();
     Ok(found)
 }
@@ -69,7 +68,15 @@ impl Replay<'_> {
             self.found.blobs += 1;
             match records {
                 Ok(records) => records.into_iter().try_for_each(|record| self.record(seq, record))?,
-                Err(_) => self.found.damaged += 1,
+                Err(_) => {
+                    tracing::error!(
+                        partition = partition.index(),
+                        seq,
+                        "a blob is damaged: its measures are lost"
+                    );
+                    self.shard.counters.damaged_blobs.add(1);
+                    self.found.damaged += 1;
+                }
             }
             self.shard.series.appended(partition, seq, self.now);
         }
@@ -99,14 +106,19 @@ impl Replay<'_> {
     /// Puts a series in memory as its window has it.
     fn load(&mut self, record: &Record) -> Result<Option<Seq>> {
         let Some(policy) = self.policy(record.id)? else { return Ok(None) };
-        let window = self.backlog.window(record.id)?;
+        let window = match self.backlog.window(record.id) {
+            Err(error) if error.is_damage() => Some(Vec::new()),
+            read => read?,
+        };
         // Not what the index says: by now it may be another than when the record was made.
         let kind = record.payload.kind();
         let series = match window.map(|window| Series::decode(&window, policy.clone())) {
             Some(Ok(series)) => series,
             Some(Err(_)) => {
                 self.found.damaged += 1;
-                Series::new(kind, policy)
+                let salvage = self.backlog.salvage(record.id)?;
+                self.shard.lost(record.id, salvage);
+                Series::resumed(kind, policy, salvage.seq, salvage.until)
             }
             None => Series::new(kind, policy),
         };
@@ -116,10 +128,11 @@ impl Replay<'_> {
     }
 
     fn policy(&self, id: MetricId) -> Result<Option<Arc<ArchivePolicy>>> {
-        let metric = index::metric(self.index, id).map_err(|error| match error {
-            index::Error::Store(error) => error,
-            _ => Error::Corrupt { what: "metric" },
-        })?;
+        let metric = match index::metric(self.index, id) {
+            Err(index::Error::Store(error)) if !error.is_damage() => return Err(error),
+            // What the index cannot read it counts; without a policy there is nothing to put batches in.
+            found => found.unwrap_or_default(),
+        };
         Ok(metric.map(|metric| metric.policy))
     }
 }

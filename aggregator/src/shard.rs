@@ -11,7 +11,7 @@ use orzo_model::drop_reason::DropReason;
 use orzo_model::series::Series;
 use orzo_model::summary::Wants;
 use orzo_model::{MetricId, Partition, Partitions, Timestamp};
-use orzo_store::{Blob, Position, Seq};
+use orzo_store::{Blob, Position, Salvage, Seq};
 
 use crate::command::{Command, Commit, Outbox, Pending, Post, PostError, ReadKey, Resolution};
 use crate::counters::ShardCounters;
@@ -259,14 +259,27 @@ impl Shard {
         missing
     }
 
-    /// Puts a series in memory, as the store has it.
-    pub fn load(&mut self, id: MetricId, window: &[u8], commit: &Commit) {
-        let records = commit.records.iter().flat_map(|(.., records)| records);
-        let Some(pending) = records.into_iter().find(|pending| pending.record.id == id) else { return };
-        match Series::decode(window, pending.policy.clone()) {
-            Ok(series) => self.series.insert(id, series),
-            Err(_) => self.counters.damaged.add(1),
-        }
+    /// Puts a series in memory, as the store has it; says whether its window could be read.
+    pub fn load(&mut self, id: MetricId, window: &[u8], commit: &Commit) -> bool {
+        let Some(pending) = commit.first_of(id) else { return true };
+        let Ok(series) = Series::decode(window, pending.policy.clone()) else { return false };
+        self.series.insert(id, series);
+        true
+    }
+
+    /// Puts a series in memory whose window is lost: it goes on behind what its rows have.
+    pub fn resume(&mut self, id: MetricId, salvage: Salvage, commit: &Commit) {
+        let Some(pending) = commit.first_of(id) else { return };
+        self.lost(id, salvage);
+        let kind = pending.record.payload.kind();
+        self.series.insert(id, Series::resumed(kind, pending.policy.clone(), salvage.seq, salvage.until));
+    }
+
+    /// Says that a window is lost.
+    pub(crate) fn lost(&self, id: MetricId, salvage: Salvage) {
+        self.counters.damaged_windows.add(1);
+        let until = salvage.until;
+        tracing::error!(metric = %id, ?until, "a window is damaged: the series goes on behind its rows");
     }
 
     /// The commit is in the backlog: puts it in the series. The caller then tells those who wait.

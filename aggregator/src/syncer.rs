@@ -43,8 +43,9 @@ impl Syncer {
     /// Syncs, and tells those who waited for it.
     pub fn sync(&self, acks: Vec<Ack>) {
         let outcome = self.backlog.sync().map_err(|error| {
-            tracing::error!(%error, "the log could not be synced");
-            PostError::Failed(error.to_string())
+            // At debug only: whoever looks after the store says when it fails and when it works again.
+            tracing::debug!(reason = error.reason(), "the log could not be synced");
+            PostError::Failed(error.reason())
         });
         for ack in acks {
             // A client that has gone does not want to know.

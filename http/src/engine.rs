@@ -58,6 +58,8 @@ pub struct EngineStatus {
     pub processors: Vec<String>,
     /// By shard, then by name.
     pub statistics: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Damaged values met so far, by the family they are in.
+    pub damaged: BTreeMap<String, u64>,
 }
 
 /// The engine.
@@ -81,6 +83,11 @@ pub trait Engine: Send + Sync {
 
     /// What waits and who works.
     fn status(&self) -> EngineStatus;
+
+    /// Why the store takes no writes now; `None` if it does.
+    fn failure(&self) -> Option<String> {
+        None
+    }
 
     /// Counters of the whole daemon in Prometheus text format.
     fn scrape(&self) -> String;

@@ -258,8 +258,8 @@ impl From<index::Error> for ApiError {
             Conflict => StatusCode::PRECONDITION_FAILED,
             Outdated(_) => return Self::unavailable("The resource type is being changed. Please try again."),
             Store(error) => {
-                tracing::error!(%error, "the index failed");
-                return Self::unavailable("The index is not available.");
+                tracing::debug!(reason = error.reason(), "the index failed");
+                return Self::unavailable(format!("The index is not available: {}.", error.reason()));
             }
             _ => StatusCode::BAD_REQUEST,
         };
@@ -272,8 +272,8 @@ impl From<EngineError> for ApiError {
         match error {
             EngineError::Busy => Self::unavailable("Too many measures are waiting. Please try again."),
             EngineError::Failed(reason) => {
-                tracing::error!(reason, "the engine failed");
-                Self::unavailable("The storage is not available.")
+                tracing::debug!(reason, "the engine failed");
+                Self::unavailable(format!("The storage is not available: {reason}."))
             }
         }
     }

@@ -81,6 +81,17 @@ impl Series {
         }
     }
 
+    /// A series whose stored state is lost: it has seen batch `seq`, and everything before `until` is stored
+    /// and stays as it is. Later buckets begin anew.
+    pub fn resumed(kind: SeriesKind, policy: Arc<ArchivePolicy>, seq: u64, until: Timestamp) -> Self {
+        let mut series =
+            Series { seq, closed: until, window: Window::after(until), ..Series::new(kind, policy) };
+        if until > Timestamp::EPOCH {
+            series.open.advance(until.saturating_add(EVENT_GRACE_NS));
+        }
+        series
+    }
+
     /// What its values are.
     pub fn kind(&self) -> SeriesKind {
         self.kind
@@ -331,6 +342,16 @@ impl Series {
 /// How far back [`rollup`] looks.
 fn reach(width: Granularity, from: Timestamp) -> Timestamp {
     from.floor(width).saturating_sub(width.ns())
+}
+
+/// The number of the last batch in a stored window.
+///
+/// # Errors
+/// [`Corrupt`] if the checksum or the head does not hold.
+pub fn stored_seq(bytes: &[u8]) -> Result<u64, Corrupt> {
+    let mut reader = Reader::new(unseal(bytes)?);
+    let [version, _kind] = reader.array()?;
+    if version == VERSION { reader.varint() } else { Err(Corrupt) }
 }
 
 /// What one checkpoint of one series stores: first the rows, then the window.

@@ -29,6 +29,11 @@ pub struct Accepted {
 }
 
 impl Window {
+    /// A window that has let go of everything before an instant.
+    pub fn after(floor: Timestamp) -> Self {
+        Window { points: Vec::new(), floor }
+    }
+
     /// The raw measures.
     pub fn points(&self) -> &Points {
         &self.points

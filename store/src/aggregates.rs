@@ -8,9 +8,9 @@ use orzo_model::codec::Corrupt;
 use orzo_model::run::{self, Decoded, RUN_SLOTS_MAX, Run};
 use orzo_model::{Column, Granularity, Method, MetricId, Partitions, Timestamp, block};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::keys::{self, RowKind, Seq};
-use crate::kv::{Batch, Direction, Family, Kv, Visit, WhenStalled, prefix_end};
+use crate::kv::{Batch, Direction, Family, Kv, Visit, WhenStalled, prefix_end, scan_past_damage};
 use crate::seal::{self, Extent};
 
 /// Runs of one metric from one checkpoint.
@@ -92,12 +92,26 @@ impl KvAggregates {
             Box::new(|_, bytes| match decode(bytes, query.width, query.method) {
                 Ok(decoded) => visit(decoded),
                 Err(_) => {
-                    // Relaxed: a statistic, ordered with nothing.
-                    self.damaged.fetch_add(1, Ordering::Relaxed);
+                    self.note_damage(query);
                     ControlFlow::Continue(())
                 }
             });
-        self.kv.scan(Family::Rows, &from, &to, way, &mut visit_one)
+        match way {
+            Direction::Backward => self.kv.scan(Family::Rows, &from, &to, way, &mut visit_one),
+            Direction::Forward => {
+                let damaged: &mut dyn FnMut(&[u8], &Error) = &mut |_, _| self.note_damage(query);
+                scan_past_damage(&*self.kv, Family::Rows, &from, &to, &mut visit_one, damaged)
+            }
+        }
+    }
+
+    /// The log has the first damaged runs, and then fewer and fewer: each read meets them again.
+    fn note_damage(&self, query: &RowQuery) {
+        // Relaxed: a statistic, ordered with nothing.
+        let met = self.damaged.fetch_add(1, Ordering::Relaxed) + 1;
+        if met.is_power_of_two() {
+            tracing::error!(met, metric = %query.id, width = ?query.width, "damaged rows are passed over");
+        }
     }
 }
 
@@ -139,7 +153,7 @@ impl Aggregates for KvAggregates {
     fn newest(&self, id: MetricId, width: Granularity, method: Method) -> Result<Option<Timestamp>> {
         let query = RowQuery { id, width, method, start: Timestamp::EPOCH, stop: None };
         let mut newest = None;
-        self.visit_runs(&query, Direction::Backward, &mut |run| {
+        let scanned = self.visit_runs(&query, Direction::Backward, &mut |run| {
             // Runs that start earlier may reach further, but only so far.
             let last = run.column.starts.last().copied();
             let first = run.column.starts.first().copied();
@@ -150,18 +164,27 @@ impl Aggregates for KvAggregates {
                 }
                 _ => ControlFlow::Continue(()),
             }
-        })?;
-        Ok(newest)
+        });
+        match scanned {
+            // The long way, past what cannot be read.
+            Err(error) if error.is_damage() => Ok(self.read(&query)?.starts.last().copied()),
+            other => other.map(|()| newest),
+        }
     }
 
     fn retire(&self, id: MetricId) -> Result<()> {
         let prefix = keys::metric(self.partitions.of(id), id);
         let end = prefix_end(&prefix);
         let mut batch = Batch::default();
-        self.kv.scan(Family::Rows, &prefix, &end, Direction::Forward, &mut |key, _| {
+        let mut unreadable = false;
+        let visit: &mut Visit<'_> = &mut |key, _| {
             batch.delete(Family::Rows, key);
             ControlFlow::Continue(())
-        })?;
+        };
+        scan_past_damage(&*self.kv, Family::Rows, &prefix, &end, visit, &mut |_, _| unreadable = true)?;
+        if unreadable {
+            batch.delete_range(Family::Rows, prefix, end);
+        }
         self.kv.write(batch, WhenStalled::Wait)
     }
 

@@ -68,6 +68,12 @@ pub fn series(partition: Partition, id: MetricId, width: Granularity) -> [u8; SE
     key
 }
 
+/// The granularity in the key of a row.
+pub fn row_width(key: &[u8]) -> Option<Granularity> {
+    let bytes = key.get(SERIES_PREFIX - 8..SERIES_PREFIX)?.try_into().ok()?;
+    Granularity::from_ns(u64::from_be_bytes(bytes))
+}
+
 /// Key of a row. A horizon has start 0.
 pub fn row(prefix: &[u8; SERIES_PREFIX], kind: RowKind, start: Timestamp) -> [u8; SERIES_PREFIX + 9] {
     let mut key = [0; SERIES_PREFIX + 9];

@@ -124,6 +124,12 @@ pub trait Kv: Send + Sync + 'static {
 
     /// On return everything written before the call survives the death of the machine.
     fn sync(&self) -> Result<()>;
+
+    /// Called after writes have failed for a while, with nothing lost by it: an engine that stays broken
+    /// until it is opened again does that here.
+    fn revive(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Visits the keys in `[from, to)`, ascending, also behind blocks that the engine cannot read: `damaged` is

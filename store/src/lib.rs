@@ -8,6 +8,9 @@ pub mod check;
 #[expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 pub mod conformance;
 pub mod error;
+#[cfg(any(test, feature = "testing"))]
+pub mod faulty;
+pub mod guard;
 pub mod identity;
 pub mod index;
 pub mod keys;
@@ -16,8 +19,9 @@ pub mod memory;
 mod seal;
 
 pub use aggregates::{Aggregates, KvAggregates, MetricRuns, RowQuery};
-pub use backlog::{Backlog, Blob, KvBacklog, Position};
+pub use backlog::{Backlog, Blob, KvBacklog, Position, Salvage};
 pub use error::{Error, Result};
+pub use guard::Guarded;
 pub use identity::Identity;
 pub use index::Index;
 pub use keys::Seq;

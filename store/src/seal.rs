@@ -13,7 +13,7 @@ use orzo_model::{Column, Granularity, MethodSet, MetricId, Partitions, Timestamp
 use crate::aggregates::{Overlay, decode};
 use crate::error::Result;
 use crate::keys::{self, RowKind, SERIES_PREFIX, Seq};
-use crate::kv::{Batch, Direction, Family, Kv, WhenStalled};
+use crate::kv::{Batch, Family, Kv, Visit, WhenStalled, scan_past_damage};
 
 /// A stretch of one granularity of one metric.
 #[derive(Clone, Copy, Debug)]
@@ -93,12 +93,13 @@ pub(crate) fn seal(kv: &dyn Kv, partitions: Partitions, extent: &Extent) -> Resu
 fn stored(kv: &dyn Kv, prefix: &[u8; SERIES_PREFIX], extent: &Extent) -> Result<Vec<Stored>> {
     let [from, to] = [extent.start, extent.end].map(|at| keys::row(prefix, RowKind::Run, at));
     let mut found = Vec::new();
-    kv.scan(Family::Rows, &from, &to, Direction::Forward, &mut |key, bytes| {
+    let visit: &mut Visit<'_> = &mut |key, bytes| {
         if let Some((seq, run)) = decode_all(bytes, extent) {
             found.push(Stored { key: key.to_vec(), seq, run, is_block: block::is_block(bytes) });
         }
         ControlFlow::Continue(())
-    })?;
+    };
+    scan_past_damage(kv, Family::Rows, &from, &to, visit, &mut |_, _| {})?;
     Ok(found)
 }
 

@@ -103,23 +103,32 @@ fn status_document(call: &Call<'_>, details: bool) -> Value {
         ("processors", Value::list(status.processors)),
         ("statistics", Value::object(statistics)),
     ]);
-    Value::object([("storage", Value::object(storage)), ("metricd", metricd)])
+    let damaged = status.damaged.into_iter().map(|(family, damaged)| (family, Value::from(damaged)));
+    let failure = call.engine().failure().map_or(Value::Null, Value::Text);
+    let store = Value::object([("failure", failure), ("damaged", Value::object(damaged))]);
+    Value::object([("storage", Value::object(storage)), ("metricd", metricd), ("store", store)])
 }
 
-/// `/healthcheck`, whatever the method.
+/// `/healthcheck`, whatever the method: 503 while the store takes no writes.
 pub(super) fn healthcheck(call: &Call<'_>) -> Response {
-    if call.request.is_head {
+    let failure = call.engine().failure();
+    if call.request.is_head && failure.is_none() {
         return Response::no_content();
     }
+    let mut response = health(call, failure.clone());
+    if failure.is_some() {
+        response.status = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}
+
+fn health(call: &Call<'_>, failure: Option<String>) -> Response {
     let wants_json = call.request.headers.contains_key(ACCEPT)
         && call.request.accept.quality("application", "json") > call.request.accept.quality("text", "html");
     if wants_json {
-        return Response::ok(&Value::object([
-            ("detailed", false.into()),
-            ("reasons", Value::List(Vec::new())),
-        ]));
+        return Response::ok(&Value::object([("detailed", false.into()), ("reasons", Value::list(failure))]));
     }
-    text(String::new())
+    text(failure.unwrap_or_default())
 }
 
 /// `/metrics`: counters of the daemon for Prometheus; nobody has to say who asks.

@@ -1,12 +1,16 @@
 //! The engine: one database, six column families, one log.
 
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use orzo_store::keys::SERIES_PREFIX;
 use orzo_store::kv::{Change, Visit};
 use orzo_store::{Batch, Direction, Error, Family, Kv, Result, WhenStalled};
+use parking_lot::RwLock;
 use rocksdb::{
     ColumnFamily, DB, DBRawIterator, ErrorKind, InfoLogger, LogLevel, ReadOptions, WaitForCompactOptions,
     WriteBatch, WriteOptions,
@@ -14,20 +18,29 @@ use rocksdb::{
 
 use crate::options::{self, Tuning};
 
-/// An open RocksDB database.
+/// How long scans under way may hold up a database that is to be opened again.
+const CLOSE_WAIT: Duration = Duration::from_secs(10);
+/// Time between two looks at whether they have ended.
+const CLOSE_LOOK: Duration = Duration::from_millis(5);
+/// What must fit on the disk before a database is opened again: more than a manifest and a few tables take.
+const ROOM_BYTES: usize = 8 << 20;
+
+/// A RocksDB database, open but for the moments in which it is opened again.
 pub struct RocksKv {
-    db: DB,
+    path: PathBuf,
+    tuning: Tuning,
+    /// Nobody holds the lock while the database works: a visitor of a scan may come back for more.
+    db: RwLock<Option<Arc<DB>>>,
 }
 
 impl RocksKv {
     /// Opens a database, or makes it.
     ///
     /// # Errors
-    /// [`Error::Fatal`] if it cannot be opened: another process has it, the disk refuses, it is damaged.
+    /// [`Error::Fatal`] if it cannot be opened: another process has it, the disk refuses;
+    /// [`Error::Unreadable`] if it is damaged.
     pub fn open(path: &Path, tuning: &Tuning) -> Result<Self> {
-        let opened = DB::open_cf_descriptors(&options::database(tuning), path, options::families(tuning));
-        let db = opened.map_err(|source| failure("opening the database", source))?;
-        Ok(RocksKv { db })
+        Ok(Self::holding(open(path, tuning)?, path, tuning))
     }
 
     /// Opens a database to read it. Nothing is written, not even a log of the engine's own.
@@ -35,55 +48,80 @@ impl RocksKv {
     /// # Errors
     /// As of [`RocksKv::open`], or if there is none.
     pub fn open_read_only(path: &Path, tuning: &Tuning) -> Result<Self> {
-        let mut options = options::database(tuning);
-        options.create_if_missing(false);
-        options.create_missing_column_families(false);
-        options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, |_, _| {}));
-        let opened = DB::open_cf_descriptors_read_only(&options, path, options::families(tuning), false);
-        let db = opened.map_err(|source| failure("opening the database", source))?;
-        Ok(RocksKv { db })
+        Ok(Self::holding(open_read_only(path, tuning)?, path, tuning))
+    }
+
+    fn holding(db: DB, path: &Path, tuning: &Tuning) -> Self {
+        RocksKv { path: path.to_owned(), tuning: *tuning, db: RwLock::new(Some(Arc::new(db))) }
+    }
+
+    fn db(&self) -> Result<Arc<DB>> {
+        self.db.read().clone().ok_or(Error::Busy)
+    }
+
+    /// Closes the database once nobody uses it any more. Those who come meanwhile are told that it is busy.
+    fn close(&self) -> Result<()> {
+        let Some(mut db) = self.db.write().take() else { return Ok(()) };
+        let deadline = Instant::now() + CLOSE_WAIT;
+        loop {
+            match Arc::try_unwrap(db) {
+                Ok(db) => {
+                    drop(db);
+                    return Ok(());
+                }
+                Err(used) => db = used,
+            }
+            if Instant::now() > deadline {
+                *self.db.write() = Some(db);
+                return Err(Error::Busy);
+            }
+            std::thread::sleep(CLOSE_LOOK);
+        }
     }
 
     /// An estimate of what a family takes on disk, in bytes.
     pub fn bytes_on_disk(&self, family: Family) -> u64 {
-        let size =
-            self.db.property_int_value_cf(self.family(family), rocksdb::properties::TOTAL_SST_FILES_SIZE);
+        let Ok(db) = self.db() else { return 0 };
+        let size = db.property_int_value_cf(of(&db, family), rocksdb::properties::TOTAL_SST_FILES_SIZE);
         size.ok().flatten().unwrap_or(0)
     }
 
     /// Writes what is in memory to tables and merges everything, so that sizes on disk mean something.
     pub fn compact(&self) -> Result<()> {
+        let db = self.db()?;
         for family in Family::ALL {
-            self.db.compact_range_cf(self.family(family), None::<&[u8]>, None::<&[u8]>);
+            db.compact_range_cf(of(&db, family), None::<&[u8]>, None::<&[u8]>);
         }
-        let waited = self.db.wait_for_compact(&WaitForCompactOptions::default());
+        let waited = db.wait_for_compact(&WaitForCompactOptions::default());
         waited.map_err(|source| failure("compacting", source))
     }
+}
 
-    fn family(&self, family: Family) -> &ColumnFamily {
-        self.db.cf_handle(family.name()).expect("every family is opened with the database")
-    }
+/// The family, as the engine knows it.
+fn of(db: &DB, family: Family) -> &ColumnFamily {
+    db.cf_handle(family.name()).expect("every family is opened with the database")
+}
 
-    fn iterator(&self, family: Family, from: &[u8], to: &[u8]) -> DBRawIterator<'_> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(from);
-        if !to.is_empty() {
-            options.set_iterate_upper_bound(to);
-        }
-        // Filters know series only; anything wider than one must see every table.
-        let one_series = family == Family::Rows
-            && from.len() > SERIES_PREFIX
-            && to.len() > SERIES_PREFIX
-            && from[..SERIES_PREFIX] == to[..SERIES_PREFIX];
-        options.set_prefix_same_as_start(one_series);
-        options.set_total_order_seek(!one_series);
-        self.db.raw_iterator_cf_opt(self.family(family), options)
+fn iterator<'a>(db: &'a DB, family: Family, from: &[u8], to: &[u8]) -> DBRawIterator<'a> {
+    let mut options = ReadOptions::default();
+    options.set_iterate_lower_bound(from);
+    if !to.is_empty() {
+        options.set_iterate_upper_bound(to);
     }
+    // Filters know series only; anything wider than one must see every table.
+    let one_series = family == Family::Rows
+        && from.len() > SERIES_PREFIX
+        && to.len() > SERIES_PREFIX
+        && from[..SERIES_PREFIX] == to[..SERIES_PREFIX];
+    options.set_prefix_same_as_start(one_series);
+    options.set_total_order_seek(!one_series);
+    db.raw_iterator_cf_opt(of(db, family), options)
 }
 
 impl Kv for RocksKv {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let got = self.db.get_cf(self.family(family), key);
+        let db = self.db()?;
+        let got = db.get_cf(of(&db, family), key);
         got.map_err(|source| failure("reading", source))
     }
 
@@ -98,7 +136,8 @@ impl Kv for RocksKv {
         if !to.is_empty() && from >= to {
             return Ok(());
         }
-        let mut iterator = self.iterator(family, from, to);
+        let db = self.db()?;
+        let mut iterator = iterator(&db, family, from, to);
         match (way, to.is_empty()) {
             (Direction::Forward, _) => iterator.seek(from),
             (Direction::Backward, true) => iterator.seek_to_last(),
@@ -117,9 +156,10 @@ impl Kv for RocksKv {
     }
 
     fn write(&self, batch: Batch, when_stalled: WhenStalled) -> Result<()> {
+        let db = self.db()?;
         let mut changes = WriteBatch::default();
         for (family, change) in &batch.changes {
-            let family = self.family(*family);
+            let family = of(&db, *family);
             match change {
                 Change::Put(key, value) => changes.put_cf(family, key, value),
                 Change::Delete(key) => changes.delete_cf(family, key),
@@ -128,15 +168,55 @@ impl Kv for RocksKv {
         }
         let mut options = WriteOptions::default();
         options.set_no_slowdown(when_stalled == WhenStalled::Fail);
-        self.db.write_opt(changes, &options).map_err(|source| match source.kind() {
+        db.write_opt(changes, &options).map_err(|source| match source.kind() {
             ErrorKind::Incomplete => Error::Busy,
             _ => failure("writing", source),
         })
     }
 
     fn sync(&self) -> Result<()> {
-        self.db.flush_wal(true).map_err(|source| failure("syncing the log", source))
+        self.db()?.flush_wal(true).map_err(|source| failure("syncing the log", source))
     }
+
+    /// Opens the database again: its log has all that was ever acknowledged. If it cannot be opened for
+    /// writing it is opened for reading. While the disk has no room it is left as it is: RocksDB goes on by
+    /// itself when there is some.
+    fn revive(&self) -> Result<()> {
+        try_the_disk(&self.path).map_err(|source| Error::Fatal { doing: "trying the disk", source })?;
+        self.close()?;
+        let opened = open(&self.path, &self.tuning);
+        let (db, outcome) = match opened {
+            Ok(db) => (Some(db), Ok(())),
+            Err(error) => (open_read_only(&self.path, &self.tuning).ok(), Err(error)),
+        };
+        *self.db.write() = db.map(Arc::new);
+        outcome
+    }
+}
+
+fn open(path: &Path, tuning: &Tuning) -> Result<DB> {
+    let opened = DB::open_cf_descriptors(&options::database(tuning), path, options::families(tuning));
+    opened.map_err(|source| failure("opening the database", source))
+}
+
+fn open_read_only(path: &Path, tuning: &Tuning) -> Result<DB> {
+    let mut options = options::database(tuning);
+    options.create_if_missing(false);
+    options.create_missing_column_families(false);
+    options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, |_, _| {}));
+    let opened = DB::open_cf_descriptors_read_only(&options, path, options::families(tuning), false);
+    opened.map_err(|source| failure("opening the database", source))
+}
+
+/// Whether the disk takes as much as opening a database writes.
+fn try_the_disk(path: &Path) -> io::Result<()> {
+    let file = path.join("room");
+    let tried = File::create(&file).and_then(|mut file| {
+        file.write_all(&vec![0; ROOM_BYTES])?;
+        file.sync_all()
+    });
+    let removed = fs::remove_file(&file);
+    tried.and(removed)
 }
 
 fn failure(doing: &'static str, source: rocksdb::Error) -> Error {

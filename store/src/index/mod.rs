@@ -185,6 +185,11 @@ pub trait Index: Send + Sync {
     /// How many metrics are active.
     fn metrics_count(&self) -> Result<u64>;
 
+    /// How many damaged values were met; each is passed over as if it were not there.
+    fn damaged(&self) -> u64 {
+        0
+    }
+
     // --- statsd
 
     /// Finds or makes the metrics of statsd series, in the order asked. Idempotent. Survives the death

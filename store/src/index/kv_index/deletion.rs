@@ -83,8 +83,10 @@ impl KvIndex {
                 return DONE;
             }
             let id = keys::last_id(key).ok_or(StoreError::Corrupt { what: "key of a metric" })?;
-            let document: MetricDocument = decode(value, "metric")?;
-            found.push(DeletedMetric { id: MetricId::from_bytes(id), policy: document.policy });
+            // Its data goes even if nobody can tell by which policy it came.
+            let document: Option<MetricDocument> = self.sound(key, decode(value, "metric"))?;
+            let policy = document.map(|document| document.policy).unwrap_or_default();
+            found.push(DeletedMetric { id: MetricId::from_bytes(id), policy });
             NEXT
         })?;
         Ok(found)
@@ -141,10 +143,12 @@ impl Transaction<'_> {
 
     fn delete_metric(&mut self, id: MetricId) -> StoreResult<bool> {
         let Some(bytes) = self.get(Family::Index, &keys::metric(id))? else { return Ok(false) };
-        let document: MetricDocument = decode(&bytes, "metric")?;
+        let document: Option<MetricDocument> =
+            self.index().sound(&keys::metric(id), decode(&bytes, "metric"))?;
         self.bury(id, bytes);
-        if let (Some(resource), Some(name)) = (document.resource, &document.name) {
-            self.delete(Family::IndexBy, keys::metric_named(resource.into(), name));
+        // The name of a damaged one leads nowhere from now on, which is no harm.
+        if let Some(MetricDocument { resource: Some(resource), name: Some(name), .. }) = document {
+            self.delete(Family::IndexBy, keys::metric_named(resource.into(), &name));
             self.set_count(resource.into(), None);
         }
         Ok(true)
@@ -159,9 +163,10 @@ impl Transaction<'_> {
 
     fn expunge_metric(&mut self, id: MetricId) -> StoreResult<()> {
         let Some(bytes) = self.get(Family::Index, &keys::deleted_metric(id))? else { return Ok(()) };
-        let document: MetricDocument = decode(&bytes, "metric")?;
-        self.delete(Family::Index, keys::deleted_metric(id));
-        for (lookup, text) in lookups(&document) {
+        let key = keys::deleted_metric(id);
+        let document: Option<MetricDocument> = self.index().sound(&key, decode(&bytes, "metric"))?;
+        self.delete(Family::Index, key);
+        for (lookup, text) in document.iter().flat_map(lookups) {
             self.delete(Family::IndexBy, lookup.key(text, id.to_bytes()));
         }
         if is_derived(id) {

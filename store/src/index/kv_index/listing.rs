@@ -185,8 +185,8 @@ impl KvIndex {
             Some(id) => keys::after([prefix, &id.to_bytes()].concat()),
             None => prefix.to_vec(),
         };
-        let mut visit_id = |id: MetricId| match self.kv.get(Family::Index, &keys::metric(id))? {
-            Some(bytes) => visit(id, decode(&bytes, "metric")?),
+        let mut visit_id = |id: MetricId| match self.metric_document(id)? {
+            Some(metric) => visit(id, metric),
             None => NEXT,
         };
         match source {
@@ -204,8 +204,11 @@ impl KvIndex {
             }
             Source::All => {
                 let (from, to) = (start(keys::METRICS), prefix_end(keys::METRICS));
-                scan(&*self.kv, Family::Index, &from, &to, &mut |key, value| {
-                    visit(key_id(key)?, decode(value, "metric")?)
+                scan(&*self.kv, Family::Index, &from, &to, &mut |key, value| match self
+                    .sound(key, decode(value, "metric"))?
+                {
+                    Some(metric) => visit(key_id(key)?, metric),
+                    None => NEXT,
                 })
             }
         }
@@ -297,7 +300,8 @@ impl KvIndex {
         let Some(state) = self.current(&type_name, id)? else { return Ok(false) };
         let catalog = self.catalog();
         let Some(entry) = catalog.types.get(&type_name) else { return Ok(false) };
-        let row = ResourceRow::read(id, Revision::Current, entry, &state.bytes)?;
-        Ok(visibility.resource.holds(&row))
+        let row = ResourceRow::read(id, Revision::Current, entry, &state.bytes);
+        let row = self.sound(&keys::resource(&type_name, id), row)?;
+        Ok(row.is_some_and(|row| visibility.resource.holds(&row)))
     }
 }

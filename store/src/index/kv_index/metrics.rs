@@ -56,17 +56,25 @@ impl KvIndex {
     }
 
     pub(super) fn find_metric(&self, id: MetricId) -> StoreResult<Option<Metric>> {
-        match self.kv.get(Family::Index, &keys::metric(id))? {
+        match self.metric_document(id)? {
             // The catalog is read after the metric: it has the metric's policy, or the metric is gone.
-            Some(bytes) => read_metric(&self.catalog(), id, decode(&bytes, "metric")?),
+            Some(document) => read_metric(&self.catalog(), id, document),
             None => Ok(None),
         }
+    }
+
+    /// The document of an active metric, unless it is damaged.
+    pub(super) fn metric_document(&self, id: MetricId) -> StoreResult<Option<MetricDocument>> {
+        let key = keys::metric(id);
+        let read = |bytes: Option<Vec<u8>>| bytes.map(|bytes| decode(&bytes, "metric")).transpose();
+        let found = self.kv.get(Family::Index, &key).and_then(read);
+        Ok(self.sound(&key, found)?.flatten())
     }
 
     pub(super) fn find_metric_named(&self, id: ResourceId, name: &str) -> StoreResult<Option<Metric>> {
         match self.kv.get(Family::IndexBy, &keys::metric_named(id, name))? {
             Some(bytes) => {
-                let metric = metric_id(&bytes).ok_or(StoreError::Corrupt { what: "metric name" })?;
+                let Some(metric) = metric_id(&bytes) else { return Ok(None) };
                 // Between the two reads it may have got another name.
                 let found = self.find_metric(metric)?;
                 Ok(found.filter(|metric| metric.resource == Some(id) && metric.name.as_deref() == Some(name)))

@@ -10,6 +10,7 @@
 
 pub(crate) mod audit;
 mod catalog;
+mod damage;
 mod deletion;
 mod documents;
 mod flat;
@@ -41,6 +42,7 @@ use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use self::catalog::Catalog;
+use self::damage::Damage;
 use self::documents::{Counters, decode};
 use self::transaction::Writer;
 use super::{
@@ -73,20 +75,25 @@ pub struct KvIndex {
     writer: Mutex<Writer>,
     /// [`Counters::metrics`], for readers.
     metrics_count: AtomicU64,
+    damage: Damage,
 }
 
 impl KvIndex {
     /// Opens the index that the engine holds; an empty engine is an empty index.
     pub fn open(kv: Arc<dyn Kv>) -> StoreResult<Self> {
-        let catalog = Catalog::load(&*kv, &mut |_| {})?;
+        let damage = Damage::default();
+        let catalog = Catalog::load(&*kv, &mut |key| damage.note(key))?;
         let counters = match kv.get(Family::Index, keys::COUNTERS)? {
-            Some(bytes) => decode(&bytes, "counters")?,
+            Some(bytes) => decode(&bytes, "counters").or_else(|_| {
+                damage.note(keys::COUNTERS);
+                Counters::counted(&*kv)
+            })?,
             None => Counters::default(),
         };
         let metrics_count = AtomicU64::new(counters.metrics);
         let writer = Mutex::new(Writer::new(counters));
         let catalog = RwLock::new(Arc::new(catalog));
-        Ok(KvIndex { kv, effort: EFFORT, draw_id: random_id, catalog, writer, metrics_count })
+        Ok(KvIndex { kv, effort: EFFORT, draw_id: random_id, catalog, writer, metrics_count, damage })
     }
 
     /// Draws ids otherwise: a simulation takes them from its seed.
@@ -250,6 +257,10 @@ impl Index for KvIndex {
 
     fn metrics_count(&self) -> Result<u64> {
         Ok(self.metrics_count.load(Ordering::Relaxed))
+    }
+
+    fn damaged(&self) -> u64 {
+        self.damage.met()
     }
 
     fn resolve(&self, home: &StatsdHome, new: &[NewSeries], now: Timestamp) -> Result<Vec<Resolved>> {

@@ -159,7 +159,8 @@ impl KvIndex {
         let mut names = Vec::new();
         scan_prefix(&*self.kv, Family::IndexBy, &prefix, &mut |key, value| {
             let name = String::from_utf8(key[prefix.len()..].to_vec()).ok();
-            names.push(name.zip(metric_id(value)).ok_or(StoreError::Corrupt { what: "metric name" })?);
+            let read = name.zip(metric_id(value)).ok_or(StoreError::Corrupt { what: "metric name" });
+            names.extend(self.sound(key, read)?);
             NEXT
         })?;
         Ok(names)

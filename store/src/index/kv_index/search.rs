@@ -189,7 +189,8 @@ impl KvIndex {
         let type_name = type_text(value)?;
         let Some(state) = self.current(&type_name, ResourceId::from_bytes(id))? else { return Ok(None) };
         let Some(entry) = search.catalog.types.get(&type_name) else { return Ok(None) };
-        let row = ResourceRow::read(state.id, state.revision, entry, &state.bytes)?;
+        let row = ResourceRow::read(state.id, state.revision, entry, &state.bytes);
+        let Some(row) = self.sound(key, row)? else { return Ok(None) };
         // Changed since the scan began: it lies further on now, and some later page has it.
         let moved = row.document.since != start.ns();
         let wanted = !moved && search.condition.holds(&row);
@@ -237,12 +238,15 @@ impl KvIndex {
         for (id, type_name) in candidates.iter().filter(|(_, name)| search.covers(name)) {
             let Some(entry) = search.catalog.types.get(type_name) else { continue };
             if let Some(state) = self.current(type_name, *id)? {
-                visit(&ResourceRow::read(*id, Revision::Current, entry, &state.bytes)?, &state.bytes)?;
+                let row = ResourceRow::read(*id, Revision::Current, entry, &state.bytes);
+                if let Some(row) = self.sound(&keys::resource(type_name, *id), row)? {
+                    visit(&row, &state.bytes)?;
+                }
             }
             if search.history {
                 let prefix = keys::revisions(type_name, *id);
                 scan_prefix(&*self.kv, Family::Index, &prefix, &mut |key, value| {
-                    visit_archived(entry, key, value, visit)
+                    self.visit_archived(entry, key, value, visit)
                 })?;
             }
         }
@@ -279,10 +283,12 @@ impl KvIndex {
             // A type younger than the snapshot: so are its resources.
             let Some(entry) = last else { return NEXT };
             if archived {
-                return visit_archived(entry, key, value, visit);
+                return self.visit_archived(entry, key, value, visit);
             }
             let id = ResourceId::from_bytes(keys::last_id(key).ok_or(corrupt)?);
-            visit(&ResourceRow::read(id, Revision::Current, entry, value)?, value)?;
+            if let Some(row) = self.sound(key, ResourceRow::read(id, Revision::Current, entry, value))? {
+                visit(&row, value)?;
+            }
             NEXT
         })
     }
@@ -293,8 +299,11 @@ impl KvIndex {
         states: &[StoredState],
         with_metrics: bool,
     ) -> Result<Vec<Resource>> {
-        let answers = states.iter().map(|state| self.answer(catalog, state, with_metrics));
-        Ok(answers.filter_map(|answer| answer.transpose()).collect::<StoreResult<_>>()?)
+        let answer = |state: &StoredState| {
+            let key = keys::resource(&state.type_name, state.id);
+            self.sound(&key, self.answer(catalog, state, with_metrics)).map(Option::flatten)
+        };
+        Ok(states.iter().filter_map(|state| answer(state).transpose()).collect::<StoreResult<_>>()?)
     }
 }
 
@@ -320,16 +329,21 @@ pub(super) fn order_table(type_name: &str) -> Option<&str> {
     (type_name != GENERIC).then_some(type_name)
 }
 
-fn visit_archived(
-    entry: &TypeEntry,
-    key: &[u8],
-    value: &[u8],
-    visit: &mut VisitRow<'_>,
-) -> StoreResult<ControlFlow<()>> {
-    let parts = keys::revision_parts(key).ok_or(StoreError::Corrupt { what: "key of a revision" })?;
-    let (id, number) = parts;
-    visit(&ResourceRow::read(id, Revision::Archived(number), entry, value)?, value)?;
-    NEXT
+impl KvIndex {
+    fn visit_archived(
+        &self,
+        entry: &TypeEntry,
+        key: &[u8],
+        value: &[u8],
+        visit: &mut VisitRow<'_>,
+    ) -> StoreResult<ControlFlow<()>> {
+        let parts = keys::revision_parts(key).ok_or(StoreError::Corrupt { what: "key of a revision" })?;
+        let (id, number) = parts;
+        if let Some(row) = self.sound(key, ResourceRow::read(id, Revision::Archived(number), entry, value))? {
+            visit(&row, value)?;
+        }
+        NEXT
+    }
 }
 
 fn parse_marker(marker: &str, history: bool) -> Option<(ResourceId, Revision)> {

@@ -8,11 +8,11 @@ use orzo_model::resource::ResourceId;
 use orzo_model::{MetricId, Timestamp};
 
 use super::KvIndex;
-use super::documents::{MetricDocument, StatsdDocument, decode, encode};
+use super::documents::{MetricDocument, StatsdDocument, encode};
 use super::keys;
 use super::rows::metric_id;
 use super::transaction::Transaction;
-use crate::error::{Error as StoreError, Result as StoreResult};
+use crate::error::Result as StoreResult;
 use crate::index::{Error, NewResource, NewSeries, Refusal, Resolved, Result, StatsdHome};
 use crate::kv::Family;
 
@@ -48,8 +48,7 @@ impl KvIndex {
         for (name, renamed) in series.names() {
             let found = self.kv.get(Family::IndexBy, &keys::metric_named(resource, &name))?;
             let Some(id) = found.as_deref().and_then(metric_id) else { continue };
-            let Some(bytes) = self.kv.get(Family::Index, &keys::metric(id))? else { continue };
-            let document: MetricDocument = decode(&bytes, "metric")?;
+            let Some(document) = self.metric_document(id)? else { continue };
             if series.owns(&document)
                 && let Some(policy) = self.catalog().policies.get(&document.policy).cloned()
             {
@@ -111,8 +110,13 @@ impl Transaction<'_> {
     }
 
     fn found(&self, resource: ResourceId, name: &str) -> StoreResult<Option<(MetricId, MetricDocument)>> {
-        let Some(id) = self.metric_named(resource, name)? else { return Ok(None) };
-        Ok(self.metric(id)?.map(|document| (id, document)))
+        let key = keys::metric_named(resource, name);
+        let Some(id) = self.index().sound(&key, self.metric_named(resource, name))?.flatten() else {
+            return Ok(None);
+        };
+        // Of a damaged metric the series gets another, and with it the name.
+        let document = self.index().sound(&keys::metric(id), self.metric(id))?.flatten();
+        Ok(document.map(|document| (id, document)))
     }
 
     /// Uses an existing metric; the first type to come owns it.
@@ -123,8 +127,10 @@ impl Transaction<'_> {
         series: &NewSeries,
         renamed: bool,
     ) -> Result<Resolved> {
-        let policy = self.catalog.policies.get(&document.policy).cloned();
-        let policy = policy.ok_or(StoreError::Corrupt { what: "policy of a metric" })?;
+        // Only if it was damaged: a policy stays as long as a metric has it.
+        let Some(policy) = self.catalog.policies.get(&document.policy).cloned() else {
+            return Ok(Resolved::Refused(Refusal::NoPolicy));
+        };
         if document.statsd.is_none() {
             document.statsd = Some(StatsdDocument::from(&series.series));
             self.put(Family::Index, keys::metric(id), encode(&document));
