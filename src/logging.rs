@@ -14,6 +14,8 @@ pub(crate) fn start(log: &Log) {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    // By default it says on standard error, too, that standard error takes nothing, and panics if that fails.
+    let lines = lines.log_internal_errors(false);
     let started = match log.format {
         LogFormat::Text => lines.with_target(false).with_ansi(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -111,3 +111,81 @@ impl Kv for FaultyKv {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use orzo_model::{MetricId, Partitions};
+
+    use super::*;
+    use crate::backlog::{Backlog, Blob, KvBacklog, Position};
+    use crate::keys;
+    use crate::kv::scan_past_damage;
+
+    fn backlog(blobs: u64) -> (Arc<FaultyKv>, KvBacklog) {
+        let kv = Arc::new(FaultyKv::default());
+        let backlog = KvBacklog::new(kv.clone(), Partitions::DEFAULT);
+        let blob = |seq| Blob { partition: partition(), seq, bytes: vec![1] };
+        backlog.append(&(1..=blobs).map(blob).collect::<Vec<_>>()).unwrap();
+        (kv, backlog)
+    }
+
+    fn partition() -> orzo_model::Partition {
+        Partitions::DEFAULT.of(MetricId::from_bits(3))
+    }
+
+    #[test]
+    fn a_scan_goes_on_right_behind_what_cannot_be_read() {
+        let (kv, _) = backlog(1000);
+        for broken in [1, 255, 256, 257, 512, 1000] {
+            kv.break_block(Family::Backlog, &keys::backlog(partition(), broken));
+        }
+        let (mut seen, mut damaged) = (0, 0);
+        let visit: &mut Visit<'_> = &mut |_, _| {
+            seen += 1;
+            std::ops::ControlFlow::Continue(())
+        };
+        scan_past_damage(&*kv, Family::Backlog, b"", b"", visit, &mut |_, _| damaged += 1).unwrap();
+        // Without a key before it, the first one takes those with it that begin as it does.
+        assert!((994 - 255..=994).contains(&seen), "{seen}");
+        assert!((4..=6).contains(&damaged), "{damaged}");
+    }
+
+    #[test]
+    fn a_replay_goes_on_behind_a_blob_that_cannot_be_read() {
+        let (kv, backlog) = backlog(20);
+        kv.break_block(Family::Backlog, &keys::backlog(partition(), 7));
+        let mut seen = Vec::new();
+        backlog.replay(partition(), &mut |seq, bytes| seen.push((seq, bytes.len()))).unwrap();
+        let sound = |seqs: std::ops::RangeInclusive<u64>| seqs.map(|seq| (seq, 1));
+        let expected: Vec<_> = sound(1..=6).chain([(6, 0)]).chain(sound(8..=20)).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn numbers_go_on_past_a_last_blob_that_cannot_be_read() {
+        let (kv, backlog) = backlog(20);
+        kv.break_block(Family::Backlog, &keys::backlog(partition(), 20));
+        assert!(backlog.position(partition()).unwrap().newest > 20);
+    }
+
+    #[test]
+    fn without_a_low_water_mark_all_that_is_left_is_replayed() {
+        let (kv, backlog) = backlog(20);
+        backlog.checkpoint(Vec::new(), &[(partition(), 15)]).unwrap();
+        assert_eq!(backlog.position(partition()).unwrap(), Position { low: 15, newest: 20 });
+        for damaged in [vec![0; 12], vec![1], Vec::new()] {
+            let mut batch = Batch::default();
+            batch.put(Family::Meta, keys::low_water(partition()), damaged);
+            kv.write(batch, WhenStalled::Wait).unwrap();
+            assert_eq!(backlog.position(partition()).unwrap(), Position { low: 0, newest: 20 });
+        }
+        assert_eq!(backlog.damaged(), 3);
+        // As marks were before they had a checksum.
+        let mut batch = Batch::default();
+        batch.put(Family::Meta, keys::low_water(partition()), 12u64.to_be_bytes());
+        kv.write(batch, WhenStalled::Wait).unwrap();
+        assert_eq!(backlog.position(partition()).unwrap().low, 12);
+    }
+}

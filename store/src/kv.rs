@@ -143,7 +143,7 @@ pub fn scan_past_damage(
     damaged: &mut dyn FnMut(&[u8], &Error),
 ) -> Result<()> {
     let mut last = None;
-    let mut starts = vec![from.to_vec()].into_iter();
+    let mut starts: Box<dyn Iterator<Item = Vec<u8>>> = Box::new(std::iter::once(from.to_vec()));
     while let Some(start) = starts.next() {
         let (mut advanced, mut ended) = (false, false);
         let scanned = kv.scan(family, &start, to, Direction::Forward, &mut |key, value| {
@@ -157,7 +157,7 @@ pub fn scan_past_damage(
                 // Nothing new was read: the same place, seen from a key further on.
                 if advanced || start == from {
                     damaged(last.as_deref().unwrap_or(from), &error);
-                    starts = further(last.as_deref(), from, to).into_iter();
+                    starts = further(last.clone(), from, to);
                 }
             }
             other => return other,
@@ -166,15 +166,28 @@ pub fn scan_past_damage(
     Ok(())
 }
 
-/// Keys behind the last one read, each further away than the one before: past it, past all that share all
-/// but its last byte, and so on. If none was read yet, behind the start of the scan.
-fn further(last: Option<&[u8]>, from: &[u8], to: &[u8]) -> Vec<Vec<u8>> {
-    let longer = (1..=u8::MAX).map(|byte| [from, &[byte]].concat()).filter(|_| last.is_none());
-    let key = last.unwrap_or(from);
-    let past = std::iter::once([key, &[0]].concat());
-    let prefixes = (1..=key.len()).rev().map(|len| prefix_end(&key[..len]));
-    let inside = |start: &Vec<u8>| !start.is_empty() && (to.is_empty() || start.as_slice() < to);
-    past.chain(longer).chain(prefixes).filter(inside).collect()
+/// Keys behind the last one read, each further away than the one before: level by level, from its last byte
+/// to its first, those that differ there. If none was read yet, keys that begin as the scan did come first.
+fn further(last: Option<Vec<u8>>, from: &[u8], to: &[u8]) -> Box<dyn Iterator<Item = Vec<u8>>> {
+    let longer = if last.is_none() { children(from.to_vec()) } else { Vec::new() };
+    let (key, to) = (last.unwrap_or_else(|| from.to_vec()), to.to_vec());
+    let levels = (1..=key.len()).rev().flat_map({
+        let key = key.clone();
+        move |len| {
+            let (head, byte) = (&key[..len - 1], key[len - 1]);
+            let next = prefix_end(&key[..len]);
+            let inside_next = children(next.clone());
+            let others = (byte.saturating_add(2)..=u8::MAX).map(|byte| [head, &[byte]].concat());
+            std::iter::once(next).chain(inside_next).chain(others).collect::<Vec<_>>()
+        }
+    });
+    let starts = std::iter::once([key.as_slice(), &[0]].concat()).chain(longer).chain(levels);
+    Box::new(starts.filter(move |start| !start.is_empty() && (to.is_empty() || *start < to)))
+}
+
+/// Keys of one more byte.
+fn children(key: Vec<u8>) -> Vec<Vec<u8>> {
+    if key.is_empty() { Vec::new() } else { (1..=u8::MAX).map(|byte| [&key[..], &[byte]].concat()).collect() }
 }
 
 /// The first key after all keys that start with `prefix`; empty if there is none.

@@ -33,6 +33,8 @@ pub(crate) struct Daemon {
     pub(crate) statsd: SocketAddr,
     extra: String,
     extra_http: String,
+    /// Shell words before the command; none: no shell.
+    wrapper: String,
 }
 
 /// What the daemon answers.
@@ -71,11 +73,22 @@ impl Daemon {
     }
 
     fn start_configured(extra: &str, extra_http: &str) -> Self {
-        let (extra, extra_http) = (extra.to_owned(), extra_http.to_owned());
-        let (dir, http, statsd) = (tempfile::tempdir().unwrap(), free_address(), free_address());
-        let mut daemon = Daemon { child: None, dir, http, statsd, extra, extra_http };
+        let mut daemon = Self::prepare(extra);
+        daemon.extra_http = extra_http.to_owned();
         daemon.start_again();
         daemon
+    }
+
+    /// As [`Daemon::start_with`], but not started yet.
+    pub(crate) fn prepare(extra: &str) -> Self {
+        let (dir, http, statsd) = (tempfile::tempdir().unwrap(), free_address(), free_address());
+        let (extra, extra_http, wrapper) = (extra.to_owned(), String::new(), String::new());
+        Daemon { child: None, dir, http, statsd, extra, extra_http, wrapper }
+    }
+
+    /// Starts the daemon from now on behind these words of a shell; they must end in `exec`.
+    pub(crate) fn wrap(&mut self, words: &str) {
+        self.wrapper = words.to_owned();
     }
 
     /// After a stop or a kill: the same data, the same addresses.
@@ -89,7 +102,10 @@ impl Daemon {
     pub(crate) fn spawn(&mut self) {
         fs::write(self.path("orzo.toml"), self.config()).unwrap();
         let log = File::options().create(true).append(true).open(self.path("log")).unwrap();
-        let mut command = Command::new(ORZO);
+        let mut command = Command::new(if self.wrapper.is_empty() { ORZO } else { "sh" });
+        if !self.wrapper.is_empty() {
+            command.arg("-c").arg(format!("{} \"$@\"", self.wrapper)).args(["sh", ORZO]);
+        }
         command.arg("serve").arg("--config").arg(self.path("orzo.toml"));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
