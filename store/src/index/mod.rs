@@ -32,7 +32,8 @@ pub use kv_index::KvIndex;
 pub(crate) use kv_index::audit;
 pub use query::{Arrangement, MetricPage, NullsAt, ResourcePage, SortKey, Visibility};
 pub use resource::{
-    DeletedMetric, Deletion, MetricSpec, NewMetric, NewResource, Patched, PolicyChange, ResourcePatch,
+    DeletedMetric, Deletion, Heard, LivingPage, MetricSpec, NewMetric, NewResource, Patched, PolicyChange,
+    ResourcePatch,
 };
 pub use rule::Rule;
 pub use statsd::{NewSeries, Refusal, Resolved, StatsdHome};
@@ -138,6 +139,18 @@ pub trait Index: Send + Sync {
     /// Errors: those of [`Index::resources`] and `NotFound(Resource)`.
     fn history(&self, id: ResourceId, page: &ResourcePage<'_>) -> Result<Vec<Resource>>;
 
+    /// Looks at the resources after one, by id, at most `limit` of them, and finds those without an end.
+    fn living(&self, after: Option<ResourceId>, limit: usize) -> Result<LivingPage>;
+
+    /// Clears the end of each resource of which a metric was heard after the end was set, with a measure at
+    /// or after it; a new revision begins. Says of how many. Costs next to nothing while no resource has an
+    /// end.
+    fn revive(&self, heard: &[Heard], now: Timestamp) -> Result<u64>;
+
+    /// Deletes resources that ended before an instant, the first ones first and at most `limit`, with their
+    /// history and metrics. Costs by what it deletes.
+    fn delete_ended(&self, before: Timestamp, limit: usize) -> Result<Deletion>;
+
     /// Deletes the resources of a type that meet a condition, with their history and metrics. Each
     /// resource goes as a whole; a failure may leave some of them. Errors: `NotFound(ResourceType)`.
     fn delete_resources(&self, resource_type: &str, condition: &Condition) -> Result<Deletion>;
@@ -167,6 +180,14 @@ pub trait Index: Send + Sync {
 
     /// The active metrics of a resource, by id; empty if there is no such resource.
     fn metrics_of(&self, id: ResourceId) -> Result<Vec<Metric>>;
+
+    /// Names and ids of active metrics of a resource, by name, after one if given, at most `limit`.
+    fn metric_ids(
+        &self,
+        id: ResourceId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, MetricId)>>;
 
     /// Lists active metrics. Errors: `InvalidMarker`, `InvalidSortKey`.
     fn metrics(&self, page: &MetricPage<'_>) -> Result<Vec<Metric>>;

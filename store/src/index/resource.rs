@@ -116,3 +116,23 @@ pub struct DeletedMetric {
     /// The policy it keeps from being deleted.
     pub policy: String,
 }
+
+/// Some of the resources that have no end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LivingPage {
+    /// By id.
+    pub living: Vec<ResourceId>,
+    /// The last resource looked at, living or not; `None`: there are no more.
+    pub last: Option<ResourceId>,
+}
+
+/// The last batch that came for a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Whose.
+    pub metric: MetricId,
+    /// When it came.
+    pub arrived: Timestamp,
+    /// Its newest measure.
+    pub newest: Timestamp,
+}

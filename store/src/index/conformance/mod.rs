@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod deletion;
+mod lifetime;
 mod metrics;
 mod naive;
 mod policies;
@@ -28,11 +29,12 @@ pub type Database = Box<dyn Fn() -> Arc<dyn Index>>;
 
 /// Runs everything; `make` gives an empty database each time.
 pub fn index_conformance(make: impl Fn() -> Database) {
-    let tests: [fn(&Database); 8] = [
+    let tests: [fn(&Database); 9] = [
         policies::run,
         types::run,
         resources::run,
         deletion::run,
+        lifetime::run,
         metrics::run,
         statsd::run,
         search::run,

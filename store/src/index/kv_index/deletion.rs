@@ -122,7 +122,7 @@ impl Transaction<'_> {
     }
 
     /// Deletes the metrics of a resource that this transaction has attached none to.
-    fn delete_metrics_of(&mut self, id: ResourceId) -> StoreResult<Vec<MetricId>> {
+    pub(super) fn delete_metrics_of(&mut self, id: ResourceId) -> StoreResult<Vec<MetricId>> {
         let mut found = Vec::new();
         scan_prefix(self.kv(), Family::IndexBy, &keys::metrics_of(id), &mut |key, value| {
             let metric = metric_id(value).ok_or(StoreError::Corrupt { what: "metric name" })?;

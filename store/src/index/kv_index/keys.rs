@@ -14,6 +14,7 @@ pub(super) type Key = Vec<u8>;
 pub(super) const POLICIES: &[u8] = b"P";
 pub(super) const RULES: &[u8] = b"R";
 pub(super) const TYPES: &[u8] = b"T";
+pub(super) const TYPE_OF: &[u8] = b"i";
 pub(super) const COUNTERS: &[u8] = b"c";
 pub(super) const RESOURCES: &[u8] = b"r";
 pub(super) const REVISIONS: &[u8] = b"h";
@@ -207,6 +208,21 @@ pub(super) fn in_order(
     key.extend(started_at.ns().to_be_bytes());
     key.extend(id.to_bytes());
     key
+}
+
+/// The common start of the keys that have the resources with an end, by it.
+pub(super) const ENDED: &[u8] = b"e";
+
+/// Holds the name of the resource's type.
+pub(super) fn ended(at: Timestamp, id: ResourceId) -> Key {
+    let mut key = ended_before(at);
+    key.extend(id.to_bytes());
+    key
+}
+
+/// The first key after those of the resources that ended before an instant.
+pub(super) fn ended_before(at: Timestamp) -> Key {
+    [ENDED, &at.ns().to_be_bytes()].concat()
 }
 
 /// `revision_start` of a key made by [`in_order`].

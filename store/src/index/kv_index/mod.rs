@@ -15,6 +15,7 @@ mod deletion;
 mod documents;
 mod flat;
 mod keys;
+mod lifetime;
 mod listing;
 mod metrics;
 mod needle;
@@ -46,8 +47,8 @@ use self::damage::Damage;
 use self::documents::{Counters, decode};
 use self::transaction::Writer;
 use super::{
-    DeletedMetric, Deletion, Index, MetricPage, MetricSpec, NewMetric, NewResource, NewSeries, Patched,
-    PolicyChange, Resolved, ResourcePage, ResourcePatch, Result, Rule, StatsdHome,
+    DeletedMetric, Deletion, Heard, Index, LivingPage, MetricPage, MetricSpec, NewMetric, NewResource,
+    NewSeries, Patched, PolicyChange, Resolved, ResourcePage, ResourcePatch, Result, Rule, StatsdHome,
 };
 use crate::error::Result as StoreResult;
 use crate::kv::{Family, Kv};
@@ -253,6 +254,27 @@ impl Index for KvIndex {
 
     fn expunge(&self, ids: &[MetricId]) -> Result<()> {
         self.forget_metrics(ids)
+    }
+
+    fn living(&self, after: Option<ResourceId>, limit: usize) -> Result<LivingPage> {
+        Ok(self.find_living(after, limit)?)
+    }
+
+    fn metric_ids(
+        &self,
+        id: ResourceId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, MetricId)>> {
+        Ok(self.find_metric_ids(id, after, limit)?)
+    }
+
+    fn revive(&self, heard: &[Heard], now: Timestamp) -> Result<u64> {
+        self.clear_ends(heard, now)
+    }
+
+    fn delete_ended(&self, before: Timestamp, limit: usize) -> Result<Deletion> {
+        self.remove_ended(before, limit)
     }
 
     fn metrics_count(&self) -> Result<u64> {

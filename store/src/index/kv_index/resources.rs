@@ -126,7 +126,7 @@ impl Transaction<'_> {
     }
 
     /// Begins a revision if `new` differs from the old state, and says whether it does.
-    fn revise(&mut self, old: &Current, new: &mut Resource, now: Timestamp) -> Result<bool> {
+    pub(super) fn revise(&mut self, old: &Current, new: &mut Resource, now: Timestamp) -> Result<bool> {
         if *new == old.resource {
             return Ok(false);
         }
@@ -247,6 +247,7 @@ pub(super) fn secondary_keys(resource: &Resource) -> BTreeSet<Key> {
         Lookup::ResourceOriginal.key(&resource.original_id, id),
     ]);
     keys.extend(order_table(&resource.resource_type).map(|table| in_order(Some(table))));
+    keys.extend(resource.ended_at.map(|end| keys::ended(end, resource.id)));
     keys.extend(resource.user_id.as_deref().map(|user| Lookup::ResourceUser.key(user, id)));
     keys.extend(resource.project_id.as_deref().map(|project| Lookup::ResourceProject.key(project, id)));
     keys
