@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(file) => orzo::serve(file.path()),
         Command::Config(command) => command.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Blast(blast) => blast.run(),
         Command::Bench(bench) => bench.run(),
         Command::Check(check) => check.run(),

@@ -27,6 +27,7 @@ impl Config {
         let statsd = &self.statsd;
         Wants {
             receive_buffer_bytes: if statsd.udp.is_empty() { 0 } else { statsd.receive_buffer_bytes.0 },
+            udp_addresses: statsd.udp.len() as u64,
             connections_max: self.http.max_connections + statsd.max_connections,
         }
     }

@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 /// Assumed when nothing says how much memory there is.
 const MEMORY_UNKNOWN_BYTES: u64 = 1 << 30;
 
-/// Linux's own default for the largest receive buffer.
-const RECEIVE_BUFFER_UNKNOWN_BYTES: u64 = 212_992;
-
 /// What there is to work with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
@@ -21,8 +18,6 @@ pub struct Machine {
     pub memory_total: u64,
     /// Memory that the control group grants, in bytes; `None`: no limit.
     pub memory_granted: Option<u64>,
-    /// Largest receive buffer that a socket may ask for, in bytes (`net.core.rmem_max`).
-    pub receive_buffer_max: u64,
     /// Files that this process may have open; `None`: no limit.
     pub open_files_max: Option<u64>,
 }
@@ -34,7 +29,7 @@ impl Machine {
     }
 
     /// The same from a tree of files, `proc` and `sys` in it.
-    fn read_below(root: &Path) -> Self {
+    pub(crate) fn read_below(root: &Path) -> Self {
         let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
         let groups: Vec<PathBuf> = control_groups(&text("proc/self/cgroup"));
         let groups = || groups.iter().map(|group| root.join("sys/fs/cgroup").join(group));
@@ -43,8 +38,6 @@ impl Machine {
             cores_granted: groups().filter_map(|group| granted_cores(&group)).min(),
             memory_total: total_memory(&text("proc/meminfo")).unwrap_or(MEMORY_UNKNOWN_BYTES),
             memory_granted: groups().filter_map(|group| granted_memory(&group)).min(),
-            receive_buffer_max: number(&text("proc/sys/net/core/rmem_max"))
-                .unwrap_or(RECEIVE_BUFFER_UNKNOWN_BYTES),
             open_files_max: open_files(&text("proc/self/limits")),
         }
     }
@@ -153,14 +146,12 @@ mod tests {
             ("proc/meminfo", MEMINFO),
             ("proc/self/limits", LIMITS),
             ("proc/self/cgroup", "0::/user.slice/session-1.scope\n"),
-            ("proc/sys/net/core/rmem_max", "4194304\n"),
         ]);
         let expected = Machine {
             cores_allowed: 7,
             cores_granted: None,
             memory_total: 24_684_084 << 10,
             memory_granted: None,
-            receive_buffer_max: 4_194_304,
             open_files_max: Some(1024),
         };
         assert_eq!(found, expected);

@@ -166,7 +166,6 @@ mod tests {
             cores_granted: None,
             memory_total: memory,
             memory_granted: None,
-            receive_buffer_max: 4 << 20,
             open_files_max: Some(1024),
         }
     }
