@@ -1,9 +1,11 @@
 //! Primitives without any words of the domain: threads, counters, clock and batched socket calls.
 //!
-//! Nothing in here knows what a metric is. The one file of the program with `unsafe` in it is [`mmsg`].
+//! Nothing in here knows what a metric is. The two files of the program with `unsafe` in them are [`mmsg`]
+//! and [`descriptors`].
 
 pub mod clock;
 pub mod counters;
+pub mod descriptors;
 pub mod doorbell;
 pub mod exchange;
 pub mod mmsg;

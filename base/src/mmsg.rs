@@ -3,7 +3,7 @@
 //!
 //! Why unsafe: these calls take arrays of structs that point at each other and at buffers; the standard
 //! library and `socket2` have no equal, and at one system call a datagram the kernel is most of the cost of
-//! receiving. Nothing else in the program uses `unsafe`.
+//! receiving.
 //!
 //! The pointers are written afresh before each call and used by that call alone, so nothing in here is
 //! self-referential: moving a [`ReceiveBuffers`] or [`SendBuffers`] is fine.

@@ -33,6 +33,6 @@ pub use config::{BUILD, Config, Ctx, Limits};
 pub use engine::{Engine, EngineError, EngineStatus, Post, Query};
 pub use patience::{Patience, Waiting};
 pub use response::Response;
-pub use server::{Drained, Server};
+pub use server::{ApiSlot, Drained, Server};
 #[doc(hidden)]
 pub use v1::grammars;

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -39,9 +39,28 @@ pub struct Server {
     shell: Arc<Shell>,
 }
 
+/// Where a server keeps its API: it can be exchanged while requests are answered. Clones share it.
+#[derive(Clone)]
+pub struct ApiSlot(Arc<RwLock<Arc<Api>>>);
+
+impl ApiSlot {
+    fn new(api: Api) -> Self {
+        ApiSlot(Arc::new(RwLock::new(Arc::new(api))))
+    }
+
+    /// Requests that come from now on are answered by another API; the server's own bounds stay.
+    pub fn replace(&self, api: Api) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(api);
+    }
+
+    fn get(&self) -> Arc<Api> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// What all connections share.
 struct Shell {
-    api: Api,
+    api: ApiSlot,
     limits: Limits,
     handlers: Semaphore,
     body_units: Arc<Semaphore>,
@@ -60,7 +79,13 @@ impl Server {
         let limits = api.config.limits;
         let body_units = (limits.bodies_bytes / BODY_UNIT).min(Semaphore::MAX_PERMITS);
         let (handlers, body_units) = (Semaphore::new(limits.handlers), Arc::new(Semaphore::new(body_units)));
+        let api = ApiSlot::new(api);
         Server { shell: Arc::new(Shell { api, limits, handlers, body_units }) }
+    }
+
+    /// The way to exchange the API later.
+    pub fn slot(&self) -> ApiSlot {
+        self.shell.api.clone()
     }
 
     /// Serves until `stop` is ready, then lets requests under way end.
@@ -140,7 +165,7 @@ async fn answer(shell: Arc<Shell>, request: HttpRequest) -> Result<HttpResponse,
     let (parts, body) = request.into_parts();
     let response = match read_body(&shell, body).await {
         Ok((body, _units)) => work(&shell, parts, body).await,
-        Err(error) => shell.api.refuse(&parts.headers, error),
+        Err(error) => shell.api.get().refuse(&parts.headers, error),
     };
     Ok(into_http(response))
 }
@@ -152,11 +177,11 @@ async fn work(shell: &Arc<Shell>, parts: http::request::Parts, body: Bytes) -> R
     let own = shell.clone();
     // Dropped with this future, which hyper drops when the client goes away.
     let (patience, _waiting) = Patience::new(shell.limits.query);
-    match tokio::task::spawn_blocking(move || own.api.handle(parts, body, &patience)).await {
+    match tokio::task::spawn_blocking(move || own.api.get().handle(parts, body, &patience)).await {
         Ok(response) => response,
         Err(error) => {
             tracing::error!(%error, "a handler panicked");
-            shell.api.refuse(&headers, ApiError::plain(StatusCode::INTERNAL_SERVER_ERROR))
+            shell.api.get().refuse(&headers, ApiError::plain(StatusCode::INTERNAL_SERVER_ERROR))
         }
     }
 }

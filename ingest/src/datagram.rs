@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use orzo_base::mmsg::{self, ReceiveBuffers, Received, Wait};
 use orzo_model::{DropReason, Profile};
@@ -14,13 +16,13 @@ use crate::limits::CALLS_PER_TURN;
 pub(crate) struct DatagramDoor {
     socket: Socket,
     profile: Profile,
-    /// The kernel's drop counter of this socket when last seen.
-    kernel_drops: u32,
+    /// The kernel's drop counter of this socket when last seen; who takes the socket over goes on from there.
+    kernel_drops: Arc<AtomicU32>,
 }
 
 impl DatagramDoor {
-    pub(crate) fn new(socket: Socket, profile: Profile) -> Self {
-        DatagramDoor { socket, profile, kernel_drops: 0 }
+    pub(crate) fn new(socket: Socket, profile: Profile, kernel_drops: Arc<AtomicU32>) -> Self {
+        DatagramDoor { socket, profile, kernel_drops }
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -74,10 +76,10 @@ impl DatagramDoor {
 
     fn count_kernel_drops(&mut self, drops: u32, intake: &mut Intake) {
         // What a datagram carries is older than what the kernel was asked: it may lie behind.
-        let news = drops.wrapping_sub(self.kernel_drops) as i32;
+        let news = drops.wrapping_sub(self.kernel_drops.load(Relaxed)) as i32;
         if news > 0 {
             intake.counters.kernel_drops.add(news as u64);
-            self.kernel_drops = drops;
+            self.kernel_drops.store(drops, Relaxed);
         }
     }
 }

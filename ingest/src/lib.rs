@@ -7,6 +7,7 @@
 mod connections;
 pub mod counters;
 mod datagram;
+mod inherit;
 mod intake;
 pub mod limits;
 pub mod listener;
@@ -17,8 +18,9 @@ pub mod statsd;
 mod stream;
 
 pub use counters::ListenerCounters;
+pub use inherit::{Inherited, KeptSocket};
 pub use limits::Limits;
 pub use listener::{Listener, ListenerConfig};
 pub use router::{Router, Routes};
-pub use socket::{Address, BindError, BoundSocket, Endpoint, bind};
+pub use socket::{Address, BindError, BoundSocket, Endpoint, bind, bind_or_inherit};
 pub use statsd::{Naming, Parser, Sink};

@@ -309,14 +309,14 @@ fn open_doors(sockets: Vec<BoundSocket>, counters: &ListenerCounters) -> (Vec<Do
     let (mut doors, mut paths) = (Vec::new(), Vec::new());
     for bound in sockets {
         let granted = bound.receive_buffer_bytes() as u64;
-        let BoundSocket { socket, transport, profile, path, .. } = bound;
+        let BoundSocket { socket, transport, profile, path, counted_drops, .. } = bound;
         paths.extend(path);
         doors.push(match transport {
             Transport::Streams(framing) => Door::Streams { socket, profile, framing },
             Transport::Datagrams => {
                 let before = counters.receive_buffer_bytes.get();
                 counters.receive_buffer_bytes.set(if before == 0 { granted } else { before.min(granted) });
-                Door::Datagrams(DatagramDoor::new(socket, profile))
+                Door::Datagrams(DatagramDoor::new(socket, profile, counted_drops))
             }
         });
     }

@@ -7,11 +7,14 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use orzo_base::mmsg;
 use orzo_model::Profile;
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::inherit::{Inherited, InheritedSocket, KeptSocket};
 use crate::limits::BACKLOG;
 use crate::stream::Framing;
 
@@ -89,6 +92,8 @@ pub struct BoundSocket {
     pub(crate) transport: Transport,
     pub(crate) profile: Profile,
     pub(crate) path: Option<SocketPath>,
+    /// Drops of the kernel that are counted already.
+    pub(crate) counted_drops: Arc<AtomicU32>,
     address: Address,
     receive_buffer_bytes: usize,
 }
@@ -103,16 +108,36 @@ impl BoundSocket {
     pub fn receive_buffer_bytes(&self) -> usize {
         self.receive_buffer_bytes
     }
+
+    /// A second descriptor, to keep the socket open beyond its listener.
+    ///
+    /// # Errors
+    /// If there are too many already.
+    pub fn keep(&self) -> io::Result<KeptSocket> {
+        let keep_path = self.path.as_ref().map(|path| path.keep.clone()).unwrap_or_default();
+        Ok(KeptSocket::new(self.socket.try_clone()?, self.counted_drops.clone(), keep_path))
+    }
 }
 
-/// Removes a unix socket's path when dropped.
+/// Removes a unix socket's path when dropped, unless somebody takes the socket over.
 #[derive(Debug)]
-pub(crate) struct SocketPath(PathBuf);
+pub(crate) struct SocketPath {
+    path: PathBuf,
+    keep: Arc<AtomicBool>,
+}
+
+impl SocketPath {
+    fn new(path: &Path) -> Self {
+        SocketPath { path: path.to_owned(), keep: Arc::default() }
+    }
+}
 
 impl Drop for SocketPath {
     fn drop(&mut self) {
-        // Nothing is lost if it stays: the next start removes it.
-        let _ = fs::remove_file(&self.0);
+        if !self.keep.load(Relaxed) {
+            // Nothing is lost if it stays: the next start removes it.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -124,13 +149,49 @@ impl Drop for SocketPath {
 /// The first endpoint that cannot be bound. An address that another process listens on is refused, although
 /// sharing would let two of the same user have it.
 pub fn bind(endpoints: &[Endpoint], listeners: usize) -> Result<Vec<Vec<BoundSocket>>, BindError> {
+    bind_or_inherit(endpoints, listeners, &mut Inherited::default())
+}
+
+/// The same, but endpoints whose sockets the program before left open have those, dealt out to the threads, and no
+/// others: what waits in them must be read.
+///
+/// # Errors
+///
+/// As [`bind`].
+pub fn bind_or_inherit(
+    endpoints: &[Endpoint],
+    listeners: usize,
+    inherited: &mut Inherited,
+) -> Result<Vec<Vec<BoundSocket>>, BindError> {
     let mut sockets: Vec<Vec<BoundSocket>> = (0..listeners).map(|_| Vec::new()).collect();
     for endpoint in endpoints {
         let fail = |source| BindError { address: endpoint.address.clone(), source };
-        let bound = bind_endpoint(endpoint, listeners).map_err(fail)?;
-        sockets.iter_mut().zip(bound).for_each(|(listener, socket)| listener.push(socket));
+        let bound = match inherited.take(&endpoint.address) {
+            none if none.is_empty() => bind_endpoint(endpoint, listeners),
+            open => open.into_iter().map(|open| adopt(endpoint, open)).collect(),
+        };
+        for (place, socket) in bound.map_err(fail)?.into_iter().enumerate() {
+            sockets[place % listeners].push(socket);
+        }
     }
     Ok(sockets)
+}
+
+/// A socket that was bound by the program before.
+fn adopt(endpoint: &Endpoint, open: InheritedSocket) -> io::Result<BoundSocket> {
+    let InheritedSocket { socket, counted_drops, .. } = open;
+    let (transport, path) = match &endpoint.address {
+        Address::Udp(_) => {
+            prepare_udp(&socket, endpoint.receive_buffer_bytes)?;
+            (Transport::Datagrams, None)
+        }
+        Address::Tcp(_) => (Transport::Streams(Framing::Lines), None),
+        Address::UnixDatagram(path) => (Transport::Datagrams, Some(SocketPath::new(path))),
+        Address::UnixStream(path) => (Transport::Streams(Framing::Undecided), Some(SocketPath::new(path))),
+    };
+    let adopted = bound(socket, transport, endpoint, endpoint.address.clone(), path)?;
+    adopted.counted_drops.store(counted_drops, Relaxed);
+    Ok(adopted)
 }
 
 fn bind_endpoint(endpoint: &Endpoint, listeners: usize) -> io::Result<Vec<BoundSocket>> {
@@ -200,7 +261,7 @@ fn bind_path(endpoint: &Endpoint, path: &Path, kind: Type) -> io::Result<Vec<Bou
     }
     let socket = Socket::new(Domain::UNIX, kind, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    let guard = SocketPath(path.to_owned());
+    let guard = SocketPath::new(path);
     fs::set_permissions(path, Permissions::from_mode(endpoint.mode))?;
     let transport = if kind == Type::DGRAM {
         Transport::Datagrams
@@ -220,7 +281,8 @@ fn bound(
 ) -> io::Result<BoundSocket> {
     socket.set_nonblocking(true)?;
     let receive_buffer_bytes = socket.recv_buffer_size()?;
-    Ok(BoundSocket { socket, transport, profile: endpoint.profile, path, address, receive_buffer_bytes })
+    let (profile, counted_drops) = (endpoint.profile, Arc::default());
+    Ok(BoundSocket { socket, transport, profile, path, counted_drops, address, receive_buffer_bytes })
 }
 
 #[cfg(test)]
@@ -259,6 +321,46 @@ mod tests {
                 assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
                 assert_eq!(error.address, *first[0][0].address());
             }
+        }
+    }
+
+    #[test]
+    fn what_waits_in_a_kept_socket_is_read_by_who_takes_it_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("statsd.sock");
+        let endpoints = [Endpoint::new(Address::Udp(local(0))), Endpoint::new(Address::UnixDatagram(path.clone()))];
+        let mut first = bind(&endpoints, 2).unwrap();
+        let udp = first[0][0].address().clone();
+        let endpoints = [Endpoint::new(udp.clone()), endpoints[1].clone()];
+        let kept: Vec<KeptSocket> = first.iter().flatten().map(|socket| socket.keep().unwrap()).collect();
+        kept.iter().for_each(KeptSocket::keep_path);
+        first[0][0].counted_drops.store(7, Relaxed);
+        let sender = std::net::UdpSocket::bind(local(0)).unwrap();
+        sender.send_to(b"waits", ip(&first[0][0])).unwrap();
+        first.clear();
+        assert!(path.exists());
+
+        let words: Vec<String> = kept.iter().map(|kept| kept.pass_on().unwrap()).collect();
+        let mut inherited = Inherited::parse(&words.join(",")).unwrap();
+        let second = bind_or_inherit(&endpoints, 3, &mut inherited).unwrap();
+        assert_eq!(second.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 0]);
+        assert_eq!(inherited.rest().count(), 0);
+        let drops: Vec<u32> = second.iter().flatten().map(|socket| socket.counted_drops.load(Relaxed)).collect();
+        assert_eq!(drops, [7, 0, 0]);
+        drop(kept);
+        let waiting = second.iter().flatten().filter(|socket| *socket.address() == udp);
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 16];
+        let got: usize = waiting.map(|socket| socket.socket.recv(&mut buffer).unwrap_or(0)).sum();
+        assert_eq!(got, 5);
+        drop(second);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn words_that_name_no_socket_are_refused() {
+        assert!(Inherited::parse("").is_ok_and(|inherited| inherited.rest().count() == 0));
+        for bad in ["x", "1000000=0", "-3=0", "1=x"] {
+            assert!(Inherited::parse(bad).is_err(), "{bad}");
         }
     }
 

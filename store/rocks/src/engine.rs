@@ -11,6 +11,7 @@ use orzo_store::keys::SERIES_PREFIX;
 use orzo_store::kv::{Change, Visit};
 use orzo_store::{Batch, Direction, Error, Family, Kv, Result, WhenStalled};
 use parking_lot::RwLock;
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     ColumnFamily, DB, DBRawIterator, ErrorKind, InfoLogger, LogLevel, ReadOptions, WaitForCompactOptions,
     WriteBatch, WriteOptions,
@@ -84,6 +85,13 @@ impl RocksKv {
         let Ok(db) = self.db() else { return 0 };
         let size = db.property_int_value_cf(of(&db, family), rocksdb::properties::TOTAL_SST_FILES_SIZE);
         size.ok().flatten().unwrap_or(0)
+    }
+
+    /// Makes a copy of the database as it is now in a directory that must not exist, out of links to its tables: quick,
+    /// and it takes no room until the database has moved on. Writing goes on meanwhile.
+    pub fn checkpoint(&self, directory: &Path) -> Result<()> {
+        let made = Checkpoint::new(&*self.db()?).and_then(|checkpoint| checkpoint.create_checkpoint(directory));
+        made.map_err(|source| failure("making a checkpoint of the database", source))
     }
 
     /// Writes what is in memory to tables and merges everything, so that sizes on disk mean something.
