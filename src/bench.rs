@@ -47,8 +47,8 @@ pub struct Api {
     /// Tell the bytes of this directory.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// What to do, in this order, out of resources, metrics, lists, requests, reads, deletion; later ones need what
-    /// earlier ones made [default: all].
+    /// What to do, in this order, out of resources, metrics, lists, requests, fill, reads, deletion; later ones need
+    /// what earlier ones made [default: all].
     #[arg(long, value_name = "PHASES", value_delimiter = ',', value_parser = Phase::from_str)]
     phases: Vec<Phase>,
     /// Resources of a type with ten attributes.
@@ -63,6 +63,9 @@ pub struct Api {
     /// Connections of whatever is sent from many.
     #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
+    /// How often each kind of request is sent from one connection, unless time is up before.
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    repeats: u64,
     /// How long each kind of request is repeated at most.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = Span::from_str)]
     time: Span,
@@ -87,6 +90,7 @@ impl Api {
             metrics: self.metrics,
             grouped: self.grouped,
             connections: usize::from(self.connections),
+            repeats: self.repeats,
             time: self.time.0,
             prefix: self.prefix.clone(),
         }

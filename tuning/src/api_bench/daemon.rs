@@ -21,8 +21,24 @@ impl Outside {
 
     /// Resident memory.
     pub(super) fn memory(&self) -> Option<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory since it was reset.
+    pub(super) fn peak_memory(&self) -> Option<u64> {
+        self.status("VmHWM:")
+    }
+
+    /// Takes the memory of now as the most so far. Returns it, unless the kernel refuses.
+    pub(super) fn reset_peak_memory(&self) -> Option<u64> {
+        const RESET_PEAK: &str = "5";
+        fs::write(format!("/proc/{}/clear_refs", self.pid?), RESET_PEAK).ok()?;
+        self.memory()
+    }
+
+    fn status(&self, key: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid?)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
         Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
     }
 
@@ -54,6 +70,7 @@ mod tests {
         let outside = Outside { pid: Some(std::process::id()), data_dir: Some(dir.path().to_owned()) };
         assert_eq!(outside.disk(), Some(1000));
         assert!(outside.memory().unwrap() > 1 << 20);
+        assert!(outside.reset_peak_memory().unwrap() <= outside.peak_memory().unwrap());
         assert!(outside.cpu().unwrap().is_some());
         assert_eq!((Outside::default().memory(), Outside::default().disk()), (None, None));
     }

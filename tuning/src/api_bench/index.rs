@@ -93,17 +93,18 @@ impl Bench<'_> {
 
     pub(super) fn list(&mut self) -> Result<(), Error> {
         let page = format!("{}?limit={PAGE}", self.vms());
-        self.repeat("page of 1000 resources", PAGE_AIM, &Ask::get(&page))?;
+        self.repeat("page of 1000 resources", PAGE_AIM, None, &Ask::get(&page))?;
         let middle = self.walk(&page)?;
         self.repeat(
             "page of 1000 behind nine tenths",
             PAGE_AIM,
+            None,
             &Ask::get(format!("{page}&marker={middle}")),
         )?;
         let sorted = format!("{page}&sort=rack:asc");
-        self.repeat("page of 1000 by an attribute", PAGE_AIM, &Ask::get(&sorted))?;
+        self.repeat("page of 1000 by an attribute", PAGE_AIM, None, &Ask::get(&sorted))?;
         let ask = Ask::get(format!("{sorted}&marker={middle}"));
-        self.repeat("page of 1000 by an attribute, behind a marker", PAGE_AIM, &ask)?;
+        self.repeat("page of 1000 by an attribute, behind a marker", PAGE_AIM, None, &ask)?;
         self.search("project_id of a hundredth", PAGE_AIM, &json!({"=": {"project_id": "project-7"}}))?;
         self.search("attribute of a thousandth", SEARCH_AIM, &json!({"=": {"rack": "rack-7"}}))?;
         self.search("part of an attribute", SEARCH_AIM, &json!({"like": {"host": "%77%"}}))?;
@@ -113,21 +114,27 @@ impl Bench<'_> {
 
     fn search(&mut self, what: &str, aim: Aim, filter: &Value) -> Result<(), Error> {
         let path = format!("/v1/search/resource/{}?limit={PAGE}", self.name("vm"));
-        self.repeat(format!("search by {what}"), aim, &Ask::post(path, filter))
+        self.repeat(format!("search by {what}"), aim, None, &Ask::post(path, filter))
     }
 
     fn list_metrics(&mut self) -> Result<(), Error> {
         let page = format!("/v1/metric?limit={PAGE}");
-        self.repeat("page of 1000 metrics", PAGE_AIM, &Ask::get(&page))?;
+        self.repeat("page of 1000 metrics", PAGE_AIM, None, &Ask::get(&page))?;
         let last = last_of(&serde_json::to_vec(&self.ask(&Ask::get(&page))?).expect("it was JSON"))?;
         if let Some(last) = last {
             self.repeat(
                 "page of 1000 metrics behind a marker",
                 PAGE_AIM,
+                None,
                 &Ask::get(format!("{page}&marker={last}")),
             )?;
         }
-        self.repeat("page of 1000 metrics of a name", PAGE_AIM, &Ask::get(format!("{page}&name=metric.0")))
+        self.repeat(
+            "page of 1000 metrics of a name",
+            PAGE_AIM,
+            None,
+            &Ask::get(format!("{page}&name=metric.0")),
+        )
     }
 
     /// Goes through all pages by their markers. Returns the marker of the page nine tenths down.

@@ -8,6 +8,7 @@ mod client;
 mod daemon;
 mod flood;
 mod index;
+mod reads;
 mod report;
 mod series;
 
@@ -24,9 +25,6 @@ use client::{Ask, Site};
 use daemon::Outside;
 use flood::{Timing, flood};
 
-/// Requests of one kind, one after the other, unless time is up before.
-const REPEATS: u64 = 100;
-
 /// No request of a phase is sent later than this after the first.
 const PHASE_MAX: Duration = Duration::from_secs(3600);
 
@@ -41,7 +39,9 @@ pub enum Phase {
     Lists,
     /// Small reads and large writes from many connections.
     Requests,
-    /// Reads series, one and many.
+    /// Writes the series that the next phase reads, and waits until they are stored.
+    Fill,
+    /// Reads series, one and many. May be repeated, for instance after a start, when nothing is in memory.
     Reads,
     /// Deletes a tenth of the resources with their metrics.
     Deletion,
@@ -49,8 +49,15 @@ pub enum Phase {
 
 impl Phase {
     /// All, in their order.
-    pub const ALL: [Phase; 6] =
-        [Phase::Resources, Phase::Metrics, Phase::Lists, Phase::Requests, Phase::Reads, Phase::Deletion];
+    pub const ALL: [Phase; 7] = [
+        Phase::Resources,
+        Phase::Metrics,
+        Phase::Lists,
+        Phase::Requests,
+        Phase::Fill,
+        Phase::Reads,
+        Phase::Deletion,
+    ];
 
     /// As on the command line.
     pub fn name(self) -> &'static str {
@@ -59,6 +66,7 @@ impl Phase {
             Phase::Metrics => "metrics",
             Phase::Lists => "lists",
             Phase::Requests => "requests",
+            Phase::Fill => "fill",
             Phase::Reads => "reads",
             Phase::Deletion => "deletion",
         }
@@ -95,6 +103,8 @@ pub struct Options {
     pub grouped: u64,
     /// Connections of whatever is sent from many.
     pub connections: usize,
+    /// How often each kind of request is sent from one connection, unless time is up before.
+    pub repeats: u64,
     /// How long each kind of request is repeated at most.
     pub time: Duration,
     /// First part of all names.
@@ -114,6 +124,7 @@ pub fn run(options: &Options) -> Result<Report, Error> {
             Phase::Metrics => bench.make_metrics()?,
             Phase::Lists => bench.list()?,
             Phase::Requests => bench.request()?,
+            Phase::Fill => bench.fill()?,
             Phase::Reads => bench.read()?,
             Phase::Deletion => bench.delete()?,
         }
@@ -165,9 +176,9 @@ impl<'o> Bench<'o> {
             json!({"name": self.name(what), "definition": definition, "aggregation_methods": ["mean"]})
         };
         self.ensure("/v1/archive_policy", &policy("minute", 60, 10_080))?;
-        self.ensure("/v1/archive_policy", &policy("year", 300, 2 * series::YEAR_POINTS))?;
+        self.ensure("/v1/archive_policy", &policy("year", 300, 2 * reads::YEAR_POINTS))?;
         self.ensure("/v1/resource_type", &index::resource_type(&self.name("vm")))?;
-        self.ensure("/v1/resource_type", &series::resource_type(&self.name("host")))
+        self.ensure("/v1/resource_type", &reads::resource_type(&self.name("host")))
     }
 
     fn ensure(&self, path: &str, object: &Value) -> Result<(), Error> {
@@ -187,19 +198,28 @@ impl<'o> Bench<'o> {
         send: impl FnOnce(&Site) -> Result<Timing, Error>,
     ) -> Result<(), Error> {
         let before = self.outside.cpu()?;
+        let memory = self.outside.reset_peak_memory();
         let timing = send(&self.site)?;
         let spent = self.outside.cpu()?.zip(before).map(|(after, before)| after.saturating_sub(before));
         let mut row = Row::new(what, &timing, spent, aim);
+        row.memory_growth =
+            self.outside.peak_memory().zip(memory).map(|(peak, before)| peak.saturating_sub(before));
         row.per_second = things.map(|things| timing.rate(things * timing.requests() as u64));
         eprintln!("{row}");
         self.report.rows.push(row);
         Ok(())
     }
 
-    /// Measures one request, sent again and again from one connection.
-    fn repeat(&mut self, what: impl Into<String>, aim: Aim, ask: &Ask) -> Result<(), Error> {
-        let time = self.options.time;
-        self.measure(what, aim, None, |site| flood(site, 1, REPEATS, time, |_| ask.clone()))
+    /// Measures one request, sent again and again from one connection; `things` as in [`Bench::measure`].
+    fn repeat(
+        &mut self,
+        what: impl Into<String>,
+        aim: Aim,
+        things: Option<u64>,
+        ask: &Ask,
+    ) -> Result<(), Error> {
+        let Options { repeats, time, .. } = *self.options;
+        self.measure(what, aim, things, |site| flood(site, 1, repeats, time, |_| ask.clone()))
     }
 }
 

@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use super::flood::Timing;
 
+const MIB: f64 = 1048576.0;
+
 /// What a measurement should be.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -36,6 +38,8 @@ pub struct Row {
     pub p99_ms: f64,
     /// CPU time of the daemon for each request, in milliseconds.
     pub cpu_ms: Option<f64>,
+    /// Bytes of memory that the daemon had at most more than before.
+    pub memory_growth: Option<u64>,
     /// What it should be.
     pub aim: Aim,
 }
@@ -50,6 +54,7 @@ impl Row {
             p50_ms: ms(timing.percentile(50.0)),
             p99_ms: ms(timing.percentile(99.0)),
             cpu_ms: cpu.map(|cpu| ms(cpu) / timing.requests().max(1) as f64),
+            memory_growth: None,
             aim,
         }
     }
@@ -110,13 +115,14 @@ impl fmt::Display for Row {
         let verdict = self.is_met().map_or("", |met| if met { "ok  " } else { "MISS" });
         write!(
             f,
-            "{:<52} {:>8} {:>10} {:>10.2} {:>10.2} {:>9}  {verdict:<4} {}",
+            "{:<52} {:>8} {:>10} {:>10.2} {:>10.2} {:>9} {:>9}  {verdict:<4} {}",
             self.what,
             self.requests,
             number(self.per_second, 0),
             self.p50_ms,
             self.p99_ms,
             number(self.cpu_ms, 3),
+            number(self.memory_growth.map(|bytes| bytes as f64 / MIB), 1),
             self.aim
         )
     }
@@ -124,9 +130,12 @@ impl fmt::Display for Row {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let heads = ["", "requests", "a second", "p50 ms", "p99 ms", "CPU ms"];
-        let [what, requests, rate, p50, p99, cpu] = heads;
-        writeln!(f, "{what:<52} {requests:>8} {rate:>10} {p50:>10} {p99:>10} {cpu:>9}        aim")?;
+        let heads = ["", "requests", "a second", "p50 ms", "p99 ms", "CPU ms", "+MiB"];
+        let [what, requests, rate, p50, p99, cpu, memory] = heads;
+        writeln!(
+            f,
+            "{what:<52} {requests:>8} {rate:>10} {p50:>10} {p99:>10} {cpu:>9} {memory:>9}        aim"
+        )?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))?;
         let bytes = |bytes: Option<u64>| bytes.map_or("?".into(), crate::bytes_text);
         for Size { after, memory, disk } in &self.sizes {
