@@ -25,6 +25,7 @@ mod request;
 mod response;
 mod schema;
 mod server;
+mod syncs;
 mod v1;
 
 pub use api::Api;

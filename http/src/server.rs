@@ -18,6 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{StatusCode, http};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use orzo_store::index::put_off;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -28,6 +29,7 @@ use crate::config::Limits;
 use crate::error::{ApiError, Outcome};
 use crate::patience::Patience;
 use crate::response::Response;
+use crate::syncs::Syncs;
 
 /// How long to wait when the kernel cannot give out a connection, for instance for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -64,6 +66,7 @@ struct Shell {
     limits: Limits,
     handlers: Semaphore,
     body_units: Arc<Semaphore>,
+    syncs: Arc<Syncs>,
 }
 
 /// How a server ended.
@@ -80,7 +83,7 @@ impl Server {
         let body_units = (limits.bodies_bytes / BODY_UNIT).min(Semaphore::MAX_PERMITS);
         let (handlers, body_units) = (Semaphore::new(limits.handlers), Arc::new(Semaphore::new(body_units)));
         let api = ApiSlot::new(api);
-        Server { shell: Arc::new(Shell { api, limits, handlers, body_units }) }
+        Server { shell: Arc::new(Shell { api, limits, handlers, body_units, syncs: Arc::default() }) }
     }
 
     /// The way to exchange the API later.
@@ -170,15 +173,20 @@ async fn answer(shell: Arc<Shell>, request: HttpRequest) -> Result<HttpResponse,
     Ok(into_http(response))
 }
 
-/// Runs the handler on a blocking thread.
+/// Runs the handler on a blocking thread, and waits until what it wrote is durable.
 async fn work(shell: &Arc<Shell>, parts: http::request::Parts, body: Bytes) -> Response {
     let headers = parts.headers.clone();
     let _turn = shell.handlers.acquire().await.expect("never closed");
     let own = shell.clone();
     // Dropped with this future, which hyper drops when the client goes away.
     let (patience, _waiting) = Patience::new(shell.limits.query);
-    match tokio::task::spawn_blocking(move || own.api.get().handle(parts, body, &patience)).await {
-        Ok(response) => response,
+    let handler = move || put_off(|| own.api.get().handle(parts, body, &patience));
+    match tokio::task::spawn_blocking(handler).await {
+        Ok((response, false)) => response,
+        Ok((response, true)) => match shell.syncs.sync(&shell.api.get().ctx.index).await {
+            true => response,
+            false => shell.api.get().refuse(&headers, ApiError::unavailable("The index is not available.")),
+        },
         Err(error) => {
             tracing::error!(%error, "a handler panicked");
             shell.api.get().refuse(&headers, ApiError::plain(StatusCode::INTERNAL_SERVER_ERROR))

@@ -1,9 +1,11 @@
 //! What has to do with HTTP rather than with metrics: forms of answers, bounds, the end of a server.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use orzo_http::{Config, Limits};
+use orzo_store::memory::MemoryKv;
 use serde_json::json;
 
 use crate::site::{Reply, Site};
@@ -138,6 +140,25 @@ fn pages_of_other_origins() {
     assert_eq!(refused.header("access-control-allow-origin"), Some("http://foobar.com"));
     let stranger = site.nobody("GET", "/v1/metric").header("Origin", "http://evil.com").send();
     assert_eq!(stranger.header("access-control-allow-origin"), None);
+}
+
+#[test]
+fn what_was_answered_survives_a_power_cut() {
+    let kv = Arc::new(MemoryKv::new());
+    let site = Site::over(kv.clone(), Config::default()).with_policy();
+    std::thread::scope(|scope| {
+        for client in 0..4 {
+            let site = &site;
+            scope.spawn(move || {
+                (0..10).for_each(|number| {
+                    site.resource("admin", "generic", json!({"id": format!("r{client}-{number}")}));
+                });
+            });
+        }
+    });
+    assert_eq!(kv.unsynced_batches(), 0);
+    site.delete("/v1/resource/generic/r1-1").expect(204);
+    assert_eq!(kv.unsynced_batches(), 0);
 }
 
 #[test]

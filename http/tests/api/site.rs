@@ -24,7 +24,11 @@ pub(crate) fn clock() -> Timestamp {
 
 /// The API over empty stores.
 pub(crate) fn api(config: Config) -> Api {
-    let index = Arc::new(KvIndex::open(Arc::new(MemoryKv::new())).unwrap());
+    api_over(Arc::new(MemoryKv::new()), config)
+}
+
+fn api_over(kv: Arc<MemoryKv>, config: Config) -> Api {
+    let index = Arc::new(KvIndex::open(kv).unwrap());
     Api::new(config, Ctx { index, engine: Arc::new(MemoryEngine::default()), clock }).unwrap()
 }
 
@@ -41,7 +45,11 @@ impl Site {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        let server = Server::new(api(config));
+        Site::over(Arc::new(MemoryKv::new()), config)
+    }
+
+    pub(crate) fn over(kv: Arc<MemoryKv>, config: Config) -> Self {
+        let server = Server::new(api_over(kv, config));
         let (stop, stopped) = oneshot::channel();
         let (bound, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {

@@ -13,10 +13,11 @@ use orzo_store::{Batch, Direction, Error, Family, Kv, Result, WhenStalled};
 use parking_lot::RwLock;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    ColumnFamily, DB, DBRawIterator, ErrorKind, InfoLogger, LogLevel, ReadOptions, WaitForCompactOptions,
-    WriteBatch, WriteOptions,
+    ColumnFamily, DB, DBRawIterator, ErrorKind, FlushOptions, InfoLogger, LogLevel, ReadOptions,
+    WaitForCompactOptions, WriteBatch, WriteOptions,
 };
 
+use crate::group::Group;
 use crate::options::{self, Tuning};
 
 /// How long scans under way may hold up a database that is to be opened again.
@@ -32,6 +33,7 @@ pub struct RocksKv {
     tuning: Tuning,
     /// Nobody holds the lock while the database works: a visitor of a scan may come back for more.
     db: RwLock<Option<Arc<DB>>>,
+    syncs: Group,
 }
 
 impl RocksKv {
@@ -53,7 +55,12 @@ impl RocksKv {
     }
 
     fn holding(db: DB, path: &Path, tuning: &Tuning) -> Self {
-        RocksKv { path: path.to_owned(), tuning: *tuning, db: RwLock::new(Some(Arc::new(db))) }
+        RocksKv {
+            path: path.to_owned(),
+            tuning: *tuning,
+            db: RwLock::new(Some(Arc::new(db))),
+            syncs: Group::default(),
+        }
     }
 
     fn db(&self) -> Result<Arc<DB>> {
@@ -92,6 +99,14 @@ impl RocksKv {
     pub fn checkpoint(&self, directory: &Path) -> Result<()> {
         let made = Checkpoint::new(&*self.db()?).and_then(|checkpoint| checkpoint.create_checkpoint(directory));
         made.map_err(|source| failure("making a checkpoint of the database", source))
+    }
+
+    /// Writes what is in memory to tables, so that the next start has no log to read.
+    pub fn flush(&self) -> Result<()> {
+        let db = self.db()?;
+        let families: Vec<_> = Family::ALL.into_iter().map(|family| of(&db, family)).collect();
+        let flushed = db.flush_cfs_opt(&families, &FlushOptions::default());
+        flushed.map_err(|source| failure("writing tables", source))
     }
 
     /// Writes what is in memory to tables and merges everything, so that sizes on disk mean something.
@@ -183,7 +198,8 @@ impl Kv for RocksKv {
     }
 
     fn sync(&self) -> Result<()> {
-        self.db()?.flush_wal(true).map_err(|source| failure("syncing the log", source))
+        let db = self.db()?;
+        self.syncs.sync(|| db.flush_wal(true)).map_err(|source| failure("syncing the log", source))
     }
 
     /// Opens the database again: its log has all that was ever acknowledged. If it cannot be opened for

@@ -4,6 +4,7 @@
 //! bytes; what they mean is laid out in `orzo-store`.
 
 mod engine;
+mod group;
 mod options;
 mod retention;
 

@@ -3,7 +3,7 @@
 //!
 //! [`Index`] is what the API, the statsd doors and the janitor need of it. Calls block and may come
 //! from any thread. A write is all or nothing, and durable when it returns (but for
-//! [`Index::resolve`]). Nothing assumes that this process is alone: what a caller read may be gone
+//! [`Index::resolve`], and within [`put_off`]). Nothing assumes that this process is alone: what a caller read may be gone
 //! when it writes, so a write checks everything itself and says what it missed. Conditions and orders
 //! are values, so a back end with a query language can translate them.
 //!
@@ -14,6 +14,7 @@
 pub mod conformance;
 mod error;
 mod kv_index;
+mod put_off;
 mod query;
 mod resource;
 mod rule;
@@ -30,6 +31,7 @@ use orzo_model::{ArchivePolicy, MetricId, Timestamp};
 pub use error::{Error, Kind, Result};
 pub use kv_index::KvIndex;
 pub(crate) use kv_index::audit;
+pub use put_off::put_off;
 pub use query::{Arrangement, MetricPage, NullsAt, ResourcePage, SortKey, Visibility};
 pub use resource::{
     DeletedMetric, Deletion, Heard, LivingPage, MetricSpec, NewMetric, NewResource, Patched, PolicyChange,
@@ -210,6 +212,9 @@ pub trait Index: Send + Sync {
     fn damaged(&self) -> u64 {
         0
     }
+
+    /// Makes durable what was written before, but for what is durable anyway. See [`put_off`].
+    fn sync(&self) -> Result<()>;
 
     // --- statsd
 

@@ -285,6 +285,10 @@ impl Index for KvIndex {
         self.damage.met()
     }
 
+    fn sync(&self) -> Result<()> {
+        Ok(self.kv.sync()?)
+    }
+
     fn resolve(&self, home: &StatsdHome, new: &[NewSeries], now: Timestamp) -> Result<Vec<Resolved>> {
         self.resolve_series(home, new, now)
     }
@@ -316,6 +320,7 @@ mod tests {
     #[test]
     fn acknowledged_changes_survive_a_power_cut() {
         use crate::index::conformance::{add, add_policy, patch_user};
+        use crate::index::put_off;
         let kv = Arc::new(MemoryKv::new());
         let index = KvIndex::open(kv.clone()).unwrap();
         add_policy(&index, "low");
@@ -324,8 +329,12 @@ mod tests {
         index.delete_resource("generic", gone.id, None).unwrap();
         index.delete_metrics(&[kept.metrics["m"]]).unwrap();
         assert_eq!(kv.unsynced_batches(), 0);
+        let (put_off, owed) = put_off(|| add(&index, "generic", "late", &[]));
+        assert!(owed && kv.unsynced_batches() == 1);
+        index.sync().unwrap();
         kv.power_cut(0);
         let index = KvIndex::open(kv).unwrap();
+        assert!(index.resource("generic", put_off.id).is_ok());
         let read = index.resource("generic", kept.id).unwrap();
         assert_eq!(read, Resource { metrics: Default::default(), ..kept });
         assert!(index.resource("generic", gone.id).is_err());

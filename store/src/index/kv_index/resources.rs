@@ -24,7 +24,9 @@ const MICRO: u64 = 1_000;
 impl KvIndex {
     pub(super) fn add_resource(&self, new: NewResource) -> Result<Resource> {
         let mut resource = self.durably(|transaction| transaction.create_resource(&new))?;
-        resource.metrics = self.metric_names(resource.id)?.into_iter().collect();
+        if !new.metrics.is_empty() {
+            resource.metrics = self.metric_names(resource.id)?.into_iter().collect();
+        }
         Ok(resource)
     }
 

@@ -15,6 +15,7 @@ use super::documents::{Counters, encode};
 use super::keys::{self, Key};
 use crate::error::Result as StoreResult;
 use crate::index::Result;
+use crate::index::put_off::owe;
 use crate::kv::{Batch, Change, Family, Kv, WhenStalled};
 
 /// What only the writer knows.
@@ -62,11 +63,11 @@ impl KvIndex {
         }
     }
 
-    /// Runs `change`, and makes it durable if it succeeds. Others may write while this one syncs.
+    /// Runs `change`, and makes it durable if it succeeds, unless the caller does. Others may write while this one syncs.
     pub(super) fn durably<T>(&self, change: impl FnOnce(&mut Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut transaction = self.begin();
         let result = change(&mut transaction)?;
-        if transaction.commit()? {
+        if transaction.commit()? && !owe() {
             self.kv.sync()?;
         }
         Ok(result)
