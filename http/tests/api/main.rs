@@ -7,6 +7,7 @@
 mod support;
 
 mod aggregates;
+mod bad_input;
 mod batch;
 mod errors;
 mod http;
@@ -21,3 +22,4 @@ mod resource_types;
 mod resources;
 mod search;
 mod site;
+mod traps;
