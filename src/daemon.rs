@@ -121,7 +121,7 @@ impl Daemon {
             threads: plan.shards.max(2),
         };
         let (stop_http, http_stops) = oneshot::channel();
-        let api = api(config, &stores, engine)?;
+        let api = api(config, plan, &stores, engine)?;
         let serving = runtime.spawn(orzo_http::Server::new(api).serve(http, async {
             // Dropping the sender stops, too.
             let _ = http_stops.await;
@@ -159,7 +159,7 @@ impl Daemon {
         join(self.keepers);
         self.stores.kv.sync().context("the log could not be synced")?;
         // The log holds everything already: this makes the next start quick.
-        self.stores.kv.flush().context("the log could not be folded into tables")
+        self.stores.kv.engine().flush().context("the log could not be folded into tables")
     }
 }
 
@@ -201,9 +201,9 @@ fn runtime(plan: &Plan) -> Result<Runtime> {
     builder.build().context("cannot start the HTTP threads")
 }
 
-fn api(config: &Config, stores: &Stores, engine: Engine) -> Result<orzo_http::Api> {
+fn api(config: &Config, plan: &Plan, stores: &Stores, engine: Engine) -> Result<orzo_http::Api> {
     let ctx = orzo_http::Ctx { index: stores.index.clone(), engine: Arc::new(engine), clock: now };
-    let options = sockets::http_config(config, methods(config))?;
+    let options = sockets::http_config(config, plan, methods(config))?;
     orzo_http::Api::new(options, ctx).context("the access rules cannot be read")
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use hyper::header::HeaderName;
-use orzo_http::AuthMode;
+use orzo_http::{AuthMode, PageFacts};
 use orzo_ingest::{Address, BoundSocket, Endpoint, Limits};
 use orzo_model::{MethodSet, Profile};
+use orzo_tuning::Plan;
 
 use crate::config::{self, Config, Statsd};
 
@@ -52,7 +53,11 @@ pub(crate) fn limits(statsd: &Statsd) -> Limits {
 }
 
 /// Options of the API.
-pub(crate) fn http_config(config: &Config, default_methods: MethodSet) -> Result<orzo_http::Config> {
+pub(crate) fn http_config(
+    config: &Config,
+    plan: &Plan,
+    default_methods: MethodSet,
+) -> Result<orzo_http::Config> {
     let Config { http, auth, .. } = config;
     let bodies = orzo_http::Limits::default().bodies_bytes;
     Ok(orzo_http::Config {
@@ -70,6 +75,10 @@ pub(crate) fn http_config(config: &Config, default_methods: MethodSet) -> Result
         isolate_users: auth.isolate_users,
         policy_rules: policy_rules(config)?,
         default_methods,
+        page: http.ui.then(|| PageFacts {
+            statsd_udp: config.statsd.udp.first().copied(),
+            series_max: plan.max_series,
+        }),
         limits: orzo_http::Limits {
             connections: http.max_connections as usize,
             body_bytes: http.body_limit.0 as usize,

@@ -13,6 +13,7 @@ use crate::error::{ApiError, Outcome};
 use crate::patience::Patience;
 use crate::request::{Mount, Request};
 use crate::response::Response;
+use crate::ui::Ui;
 use crate::v1;
 
 /// The API.
@@ -22,6 +23,7 @@ pub struct Api {
     pub(crate) rules: Rules,
     mount: Mount,
     cors: Cors,
+    ui: Option<Ui>,
 }
 
 impl Api {
@@ -31,6 +33,7 @@ impl Api {
             rules: Rules::new(&config.policy_rules)?,
             mount: Mount { prefix: config.prefix.clone(), proxy_headers: config.proxy_headers },
             cors: Cors { allowed_origins: config.cors_allowed_origins.clone() },
+            ui: config.page.as_ref().map(|facts| Ui::built_in(facts, &config.auth)),
             config,
             ctx,
         })
@@ -53,7 +56,12 @@ impl Api {
     }
 
     fn answer(&self, request: &Request, patience: &Patience) -> Outcome {
-        v1::route(&Call::new(self, request, patience))
+        let call = Call::new(self, request, patience);
+        let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
+        match (&self.ui, &segments[..]) {
+            (Some(ui), ["ui", below @ ..]) => ui.answer(&call, below),
+            _ => v1::route(&call),
+        }
     }
 
     fn finish(&self, headers: &hyper::HeaderMap, outcome: Outcome) -> Response {

@@ -10,6 +10,7 @@ use orzo_store::Index;
 
 use crate::auth::AuthMode;
 use crate::engine::Engine;
+use crate::ui::PageFacts;
 
 /// Options.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ pub struct Config {
     pub policy_rules: BTreeMap<String, String>,
     /// Methods of archive policies that name none. Default: mean, min, max, sum, std, count.
     pub default_methods: MethodSet,
+    /// What the page at `/ui` is told; `None`: it is not served. Default: none.
+    pub page: Option<PageFacts>,
     /// Bounds of the server.
     pub limits: Limits,
 }
@@ -48,6 +51,7 @@ impl Default for Config {
             isolate_users: false,
             policy_rules: BTreeMap::new(),
             default_methods: default_methods(),
+            page: None,
             limits: Limits::default(),
         }
     }

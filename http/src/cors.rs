@@ -78,7 +78,7 @@ impl Cors {
 }
 
 fn grant(response: &mut HeaderMap, origin: &HeaderValue) {
-    response.insert(VARY, HeaderValue::from_static("Origin"));
+    response.append(VARY, HeaderValue::from_static("Origin"));
     response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     response.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
 }

@@ -196,7 +196,8 @@ fn explanation(status: StatusCode) -> &'static str {
     }
 }
 
-fn escape_html(text: &str) -> String {
+/// Text as it may stand in HTML, in attributes too.
+pub(crate) fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -26,6 +26,7 @@ mod response;
 mod schema;
 mod server;
 mod syncs;
+mod ui;
 mod v1;
 
 pub use api::Api;
@@ -35,5 +36,6 @@ pub use engine::{Engine, EngineError, EngineStatus, Post, Query};
 pub use patience::{Patience, Waiting};
 pub use response::Response;
 pub use server::{ApiSlot, Drained, Server};
+pub use ui::PageFacts;
 #[doc(hidden)]
 pub use v1::grammars;

@@ -68,7 +68,11 @@ impl Inherited {
     /// # Errors
     /// If it makes no sense, or names no open sockets.
     pub fn parse(text: &str) -> io::Result<Self> {
-        text.split(',').filter(|word| !word.is_empty()).map(inherited).collect::<io::Result<_>>().map(Inherited)
+        text.split(',')
+            .filter(|word| !word.is_empty())
+            .map(inherited)
+            .collect::<io::Result<_>>()
+            .map(Inherited)
     }
 
     /// Takes out those that are bound to an address.

@@ -328,7 +328,8 @@ mod tests {
     fn what_waits_in_a_kept_socket_is_read_by_who_takes_it_over() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("statsd.sock");
-        let endpoints = [Endpoint::new(Address::Udp(local(0))), Endpoint::new(Address::UnixDatagram(path.clone()))];
+        let endpoints =
+            [Endpoint::new(Address::Udp(local(0))), Endpoint::new(Address::UnixDatagram(path.clone()))];
         let mut first = bind(&endpoints, 2).unwrap();
         let udp = first[0][0].address().clone();
         let endpoints = [Endpoint::new(udp.clone()), endpoints[1].clone()];
@@ -345,7 +346,8 @@ mod tests {
         let second = bind_or_inherit(&endpoints, 3, &mut inherited).unwrap();
         assert_eq!(second.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 0]);
         assert_eq!(inherited.rest().count(), 0);
-        let drops: Vec<u32> = second.iter().flatten().map(|socket| socket.counted_drops.load(Relaxed)).collect();
+        let drops: Vec<u32> =
+            second.iter().flatten().map(|socket| socket.counted_drops.load(Relaxed)).collect();
         assert_eq!(drops, [7, 0, 0]);
         drop(kept);
         let waiting = second.iter().flatten().filter(|socket| *socket.address() == udp);

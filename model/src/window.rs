@@ -31,7 +31,7 @@ pub struct Accepted {
 impl Window {
     /// A window that has let go of everything before an instant.
     pub fn after(floor: Timestamp) -> Self {
-        Window { points: Vec::new(), floor }
+        Window { floor, ..Window::default() }
     }
 
     /// The raw measures.

@@ -191,7 +191,8 @@ fn apply(findings: &[Finding], root: &Path, sysctl_file: &Path) -> Result<Vec<St
             Setting::Sys { .. } => None,
         })
         .collect();
-    let text = format!("# Written by `orzo doctor --apply`; read at each start of the machine.\n{parameters}");
+    let text =
+        format!("# Written by `orzo doctor --apply`; read at each start of the machine.\n{parameters}");
     if fs::read_to_string(sysctl_file).is_ok_and(|old| old == text) {
         return Ok(done);
     }

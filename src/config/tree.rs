@@ -70,6 +70,8 @@ pub enum Durability {
 pub struct Http {
     /// Address of the API. Default: `"127.0.0.1:8041"`.
     pub listen: SocketAddr,
+    /// Whether the web page is served at `/ui`. Default: `true`.
+    pub ui: bool,
     /// Path before `/v1`, where a proxy mounts the API; begins with `/`. Default: `""`.
     pub prefix: String,
     /// Most entries in one page of a listing; larger requests are cut to it. Default: `1000`. Bounds: 1 to 1000000.
@@ -92,6 +94,7 @@ impl Default for Http {
     fn default() -> Self {
         Http {
             listen: SocketAddr::from(([127, 0, 0, 1], 8041)),
+            ui: true,
             prefix: String::new(),
             max_limit: 1000,
             proxy_headers: false,

@@ -18,6 +18,7 @@ mod http;
 mod load;
 mod losses;
 mod metrics;
+mod page;
 mod readme;
 mod torture;
 mod transports;

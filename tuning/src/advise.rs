@@ -213,8 +213,7 @@ fn receive_buffer(system: &System, wants: Wants) -> Finding {
         Topic("receive buffer", "what does not fit while the daemon is busy is dropped by the kernel");
     let Some(limit) = system.receive_buffer_max else { return topic.unknown("net.core.rmem_max") };
     let want = wants.receive_buffer_bytes;
-    let found =
-        format!("net.core.rmem_max is {}, statsd asks for {}", bytes_text(limit), bytes_text(want));
+    let found = format!("net.core.rmem_max is {}, statsd asks for {}", bytes_text(limit), bytes_text(want));
     let setting = Setting::Sysctl { key: "net.core.rmem_max", value: want.max(limit).to_string() };
     topic.set(limit >= want, found, setting)
 }
@@ -236,7 +235,8 @@ fn udp_memory(system: &System, plan: &Plan, wants: Wants) -> Finding {
 }
 
 fn packet_backlog(system: &System) -> Finding {
-    let topic = Topic("packet backlog", "packets beyond it are dropped before any socket sees or counts them");
+    let topic =
+        Topic("packet backlog", "packets beyond it are dropped before any socket sees or counts them");
     let Some(length) = system.packet_backlog else { return topic.unknown("net.core.netdev_max_backlog") };
     let value = length.max(PACKET_BACKLOG).to_string();
     let setting = Setting::Sysctl { key: "net.core.netdev_max_backlog", value };
@@ -255,7 +255,8 @@ fn datagrams_lost(system: &System) -> Finding {
 }
 
 fn open_files(system: &System, wants: Wants) -> Finding {
-    let topic = Topic("open files", "past the limit connections are refused and the store cannot open its files");
+    let topic =
+        Topic("open files", "past the limit connections are refused and the store cannot open its files");
     let need = wants.connections_max + FILES_RESERVED;
     let Some(limit) = system.machine.open_files_max else {
         return topic.judge(true, "no limit".into(), "");
@@ -265,7 +266,8 @@ fn open_files(system: &System, wants: Wants) -> Finding {
 }
 
 fn huge_pages(system: &System) -> Finding {
-    let topic = Topic("huge pages", "given to all memory, they swell the daemon and stall it while they are made");
+    let topic =
+        Topic("huge pages", "given to all memory, they swell the daemon and stall it while they are made");
     let Some(mode) = &system.huge_pages else { return topic.unknown("transparent_hugepage/enabled") };
     let path = "/sys/kernel/mm/transparent_hugepage/enabled";
     let setting = Setting::Sys { path, value: "madvise".into() };
@@ -289,7 +291,8 @@ fn clock(system: &System) -> Finding {
 }
 
 fn disk(system: &System) -> Finding {
-    let topic = Topic("disk", "each acknowledged request waits for a sync, and compactions read and write at random");
+    let topic =
+        Topic("disk", "each acknowledged request waits for a sync, and compactions read and write at random");
     let Some(Disk { mount, kind, is_rotational, .. }) = &system.disk else {
         return topic.unknown("/proc/self/mountinfo");
     };
@@ -316,7 +319,10 @@ fn disk(system: &System) -> Finding {
 }
 
 fn free_space(system: &System) -> Finding {
-    let topic = Topic("free space", "a full disk ends all writing: posts get 503 and statsd samples are counted as lost");
+    let topic = Topic(
+        "free space",
+        "a full disk ends all writing: posts get 503 and statsd samples are counted as lost",
+    );
     let Some(free) = system.disk.as_ref().and_then(|disk| disk.free_bytes) else {
         return topic.unknown("free space below data_dir");
     };

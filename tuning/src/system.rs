@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn counts_are_found_by_name() {
-        let snmp = "Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors\nUdp: 5 1 7 9 6\nUdpLite: X\n";
+        let snmp =
+            "Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors\nUdp: 5 1 7 9 6\nUdpLite: X\n";
         assert_eq!(udp_counts(snmp), Some(UdpCounts { received: 5, buffer_errors: 6 }));
         assert_eq!(udp_counts("Tcp: a\nTcp: 1\n"), None);
     }

@@ -97,7 +97,8 @@ impl RocksKv {
     /// Makes a copy of the database as it is now in a directory that must not exist, out of links to its tables: quick,
     /// and it takes no room until the database has moved on. Writing goes on meanwhile.
     pub fn checkpoint(&self, directory: &Path) -> Result<()> {
-        let made = Checkpoint::new(&*self.db()?).and_then(|checkpoint| checkpoint.create_checkpoint(directory));
+        let made =
+            Checkpoint::new(&*self.db()?).and_then(|checkpoint| checkpoint.create_checkpoint(directory));
         made.map_err(|source| failure("making a checkpoint of the database", source))
     }
 

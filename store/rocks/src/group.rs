@@ -71,7 +71,12 @@ mod tests {
             });
             has_begun.recv().unwrap();
             for _ in 0..5 {
-                scope.spawn(move || group.sync(|| Ok::<_, ()>(drop(syncs.fetch_add(1, Ordering::Relaxed)))));
+                scope.spawn(move || {
+                    group.sync(|| {
+                        syncs.fetch_add(1, Ordering::Relaxed);
+                        Ok::<_, ()>(())
+                    })
+                });
             }
             while group.turn.lock().asked < 6 {
                 std::thread::yield_now();

@@ -20,7 +20,6 @@ pub(super) const RESOURCES: &[u8] = b"r";
 pub(super) const REVISIONS: &[u8] = b"h";
 pub(super) const METRICS: &[u8] = b"m";
 pub(super) const DELETED: &[u8] = b"d";
-pub(super) const TYPE_OF: &[u8] = b"i";
 
 // Secondary keys without a document: `Family::IndexBy`.
 pub(super) const BURNED: &[u8] = b"B";
