@@ -16,7 +16,7 @@ run:
 	@scripts/run $(ARGS)
 
 build:
-	@bash -c '. scripts/env.sh && scripts/system-packages build && cargo build --release --workspace'
+	@bash -c '. scripts/env.sh && scripts/system-packages build && scripts/ui && cargo build --release --workspace'
 
 test:
 	@scripts/test
