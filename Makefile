@@ -1,11 +1,12 @@
 # The two commands: `make run` starts the daemon, `make test` runs everything that CI runs.
 # Build products go to a cache outside the clone, CARGO_TARGET_DIR if you set it (see scripts/env.sh).
 
-.PHONY: help run build test bench bench-api conformance docs
+.PHONY: help run build test nightly bench bench-api conformance docs
 
 help:
 	@echo "make run          build and start the daemon with its embedded store (ARGS='--config FILE')"
 	@echo "make test         everything that CI runs"
+	@echo "make nightly      what takes too long for every change: 50 rounds of kills in the middle of work"
 	@echo "make bench        load on a daemon of its own, then benches of functions"
 	@echo "make bench-api    the API on a daemon of its own, with the aims beside (ARGS='RESOURCES METRICS GROUPED')"
 	@echo "make build        build only"
@@ -20,6 +21,9 @@ build:
 
 test:
 	@scripts/test
+
+nightly:
+	@scripts/nightly
 
 bench:
 	@scripts/bench $(ARGS)

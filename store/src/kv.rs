@@ -132,6 +132,9 @@ pub trait Kv: Send + Sync + 'static {
     }
 }
 
+/// More bytes than most keys have behind the start of a scan.
+const KEY_BYTES: usize = 16;
+
 /// Visits the keys in `[from, to)`, ascending, also behind blocks that the engine cannot read: `damaged` is
 /// told of each such place, and the scan goes on at the nearest key behind it that can be read.
 pub fn scan_past_damage(
@@ -167,10 +170,11 @@ pub fn scan_past_damage(
 }
 
 /// Keys behind the last one read, each further away than the one before: level by level, from its last byte
-/// to its first, those that differ there. If none was read yet, keys that begin as the scan did come first.
+/// to its first, those that differ there. If none was read yet, it is taken to have been the first that can
+/// be.
 fn further(last: Option<Vec<u8>>, from: &[u8], to: &[u8]) -> Box<dyn Iterator<Item = Vec<u8>>> {
-    let longer = if last.is_none() { children(from.to_vec()) } else { Vec::new() };
-    let (key, to) = (last.unwrap_or_else(|| from.to_vec()), to.to_vec());
+    let key = last.unwrap_or_else(|| [from, &[0; KEY_BYTES]].concat());
+    let to = to.to_vec();
     let levels = (1..=key.len()).rev().flat_map({
         let key = key.clone();
         move |len| {
@@ -181,7 +185,7 @@ fn further(last: Option<Vec<u8>>, from: &[u8], to: &[u8]) -> Box<dyn Iterator<It
             std::iter::once(next).chain(inside_next).chain(others).collect::<Vec<_>>()
         }
     });
-    let starts = std::iter::once([key.as_slice(), &[0]].concat()).chain(longer).chain(levels);
+    let starts = std::iter::once([key.as_slice(), &[0]].concat()).chain(levels);
     Box::new(starts.filter(move |start| !start.is_empty() && (to.is_empty() || *start < to)))
 }
 
