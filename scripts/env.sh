@@ -1,4 +1,5 @@
-# Sourced by every script: where things are. Nothing is ever written into the clone.
+# Sourced by every script: where things are. Nothing is ever written into the clone, but for what the web page is built of
+# and into (ui/node_modules, ui/dist), which git ignores.
 # Override ORZO_CACHE or CARGO_TARGET_DIR to keep them elsewhere.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${ORZO_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/orzo}

@@ -52,6 +52,13 @@ export function align(lines: Line[], from: number, to: number, fill: Fill): Tabl
   return { times, columns: lines.map((line) => column(line, times, fill)) };
 }
 
+/** Values between gaps: a line through them has no length, so they need a dot. */
+export function alone(cells: Cell[]): number[] {
+  const cellsOfLine = cells.flatMap((cell, index) => (cell === undefined ? [] : [{ cell, index }]));
+  const isGap = (at: number): boolean => (cellsOfLine[at]?.cell ?? null) === null;
+  return cellsOfLine.flatMap(({ index }, at) => (!isGap(at) && isGap(at - 1) && isGap(at + 1) ? [index] : []));
+}
+
 export interface Summary {
   last: number | null;
   min: number | null;

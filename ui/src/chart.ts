@@ -2,7 +2,7 @@
 // that is for others to decide.
 
 import uPlot from "uplot";
-import type { Cell } from "./align.ts";
+import { alone, type Cell } from "./align.ts";
 import { h } from "./dom.ts";
 import { axisRange, isBytes, valueText } from "./numbers.ts";
 import { variable, type Stroke } from "./palette.ts";
@@ -172,6 +172,7 @@ function series(line: ChartLine, only: boolean): uPlot.Series {
     stroke: line.stroke.colour,
     width: 2,
     spanGaps: line.joined,
+    points: { size: 6, filter: (plot, index, show) => (show ? null : alone(plot.data[index] as Cell[])) },
     ...(line.stroke.dash ? { dash: line.stroke.dash } : {}),
     ...(only ? { fill: `color-mix(in srgb, ${line.stroke.colour} 12%, transparent)` } : {}),
   };

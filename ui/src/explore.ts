@@ -57,13 +57,17 @@ export class Explore {
     const charts = h("section", { class: "charts", "aria-label": "Charts" }, this.#toolbar.element, this.#empty, this.#stage, this.#legend.element);
     this.element = h("div", { class: "explore" }, toggle, this.#finder.element, charts);
     if (store.view.chosen.length === 0) this.#open(true);
+    // What will be there has its place from the start, so that nothing jumps.
+    else this.#rebuild(store.view.apart ? store.view.chosen.length : 1, store.view.apart);
+    this.#toolbar.show(store.view, [], null, GROUPS);
+    this.#legend.element.hidden = true;
+    this.#hint();
     this.#deaf = store.listen((view) => void this.#changed(view));
     this.#tickers = [new Ticker(() => this.#reload(), () => this.#pause())];
     onColoursChange(() => this.#draw());
   }
 
   async start(): Promise<void> {
-    this.#toolbar.show(this.#store.view, [], null, GROUPS);
     await Promise.all([this.#finder.start(), this.#reload()]);
     this.#controls();
   }
@@ -200,7 +204,7 @@ export class Explore {
     const nothing = this.#store.view.chosen.length === 0;
     this.#empty.hidden = !nothing;
     this.#toolbar.element.hidden = nothing;
-    if (!nothing) return;
+    if (!nothing || this.#any === null) return;
     const state = this.#any === false ? "first" : "choose";
     if (this.#empty.dataset.state === state) return;
     this.#empty.dataset.state = state;

@@ -80,7 +80,7 @@ export class Legend {
     const rest = [0, 1, 2].map(() => h("td", { class: "number rest" }));
     this.#rows.push({ now, rest });
     const name = h("span", { class: "name" }, line.name);
-    const place = h("span", { class: "place" }, [line.place, `per ${spanText(line.width)}`].filter(Boolean).join(" · "));
+    const place = h("span", { class: "place" }, [line.place, `per ${spanText(line.width)}`.replaceAll(" ", "\u00a0")].filter(Boolean).join(" · "));
     const problem = line.problem === null ? null : h("span", { class: "problem", role: "alert" }, line.problem);
     const label = h("div", { class: "what" }, swatch(index), h("div", {}, name, place, problem));
     return h(

@@ -91,7 +91,7 @@ export class LossPage {
     const recent = before ? count - lost(accounts(before.scrape)) : 0;
     const whole = list.reduce((sum, one) => sum + one.whole.value, 0);
     this.#verdict.className = count === 0 ? "verdict good" : recent > 0 ? "verdict bad" : "verdict past";
-    const heading = count === 0 ? "Nothing is lost" : recent > 0 ? "Something is being lost" : "Something was lost, nothing since you look";
+    const heading = count === 0 ? "Nothing is lost" : recent > 0 ? "Something is being lost" : "Something was lost, but not since you opened this page";
     const text = whole === 0 ? "Nothing has come in yet since the daemon started."
       : count === 0 ? "All that reached this machine since the daemon started is stored, or on its way."
       : `${countText(count)} refused or dropped since the daemon started${recent > 0 ? `, ${countText(recent)} of them while you look` : ""}. Each has a reason below.`;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { align, summary, valueAt, type Fill } from "../src/align.ts";
+import { align, alone, summary, valueAt, type Fill } from "../src/align.ts";
 import type { Measure } from "../src/documents.ts";
 
 const at = (seconds: number, value: number | null): Measure => [new Date(seconds * 1000).toISOString(), 10, value];
@@ -23,6 +23,12 @@ test("lines of other widths have cells at their own starts only", () => {
   const { times, columns } = align([{ width: 10, measures: [] }, { width: 20, measures: [at(20, 2)] }], 0, 30, "gap");
   assert.deepEqual(times, [0, 10, 20, 30]);
   assert.deepEqual(columns[1], [null, undefined, 2, undefined]);
+});
+
+test("values between gaps are found", () => {
+  assert.deepEqual(alone([1, null, 2, undefined, null, 3, 4, undefined, 5, null]), [0, 2]);
+  assert.deepEqual(alone([null, undefined, 7]), [2]);
+  assert.deepEqual(alone([]), []);
 });
 
 test("sums are of what is there", () => {
