@@ -9,7 +9,7 @@ use crate::kv::Moment;
 use crate::node::{InHand, Node, now, set_now};
 use crate::setup::at;
 use crate::twin::{Told, Twin};
-use crate::world::{Crossing, World};
+use crate::world::{Ledger, World};
 
 impl World {
     /// Where a crash would hit now.
@@ -80,7 +80,7 @@ impl World {
         }
         self.kv.heal();
         self.twins = self.twins.iter().map(|_| Twin::default()).collect();
-        self.crossings.fill(Crossing::default());
+        self.ledgers.fill(Ledger::default());
         self.posts.clear();
         self.begun.clear();
         self.open_read = None;
@@ -167,8 +167,8 @@ impl World {
             let counters = self.counters(shard);
             assert_eq!((counters.samples_pending.get(), counters.series_dirty.get()), (0, 0));
         }
-        let crossed = |side: fn(&Crossing) -> u64| self.crossings.iter().map(side).sum::<u64>();
-        assert_eq!(crossed(|crossing| crossing.handed), crossed(|crossing| crossing.taken));
+        let crossed = |side: fn(&Ledger) -> u64| self.ledgers.iter().map(side).sum::<u64>();
+        assert_eq!(crossed(|ledger| ledger.handed), crossed(|ledger| ledger.taken));
         self.check_leftovers();
         let limbo = self.log.has_limbo();
         self.start_again(self.kv.synced());
@@ -189,9 +189,9 @@ impl World {
 
     /// What the process that ends has come across.
     pub(crate) fn count(&mut self) {
-        for (shard, crossing) in self.crossings.iter().enumerate() {
+        for (shard, ledger) in self.ledgers.iter().enumerate() {
             self.coverage.shard(self.node.handle.counters(shard));
-            self.coverage.count("sample forwarded", crossing.handed);
+            self.coverage.count("sample forwarded", ledger.handed);
         }
         self.coverage.count("extent sealed", self.kv.take_sealed());
     }

@@ -9,6 +9,7 @@ use orzo_store::Seq;
 
 use crate::formulas::{Event, evaluate, same};
 use crate::oracle::{Model, What};
+use crate::twin::Part;
 
 /// One blob as it was written.
 #[derive(Clone, Debug)]
@@ -17,7 +18,7 @@ struct Version {
     write: u64,
     partition: usize,
     seq: Seq,
-    batches: Vec<(MetricId, What)>,
+    parts: Vec<Part>,
     /// Whether the shard knows. If not, its next blob gets the same number.
     known: bool,
 }
@@ -39,19 +40,21 @@ impl Log {
         self.models.get(&id)
     }
 
-    /// A blob was written. `known`: the shard knows that it was.
+    /// A blob was written. `known`: the shard knows that it was. Says how much of each part is refused then.
     pub(crate) fn append(
         &mut self,
         write: u64,
         (partition, seq): (usize, Seq),
-        batches: Vec<(MetricId, What)>,
+        parts: Vec<Part>,
         known: bool,
-    ) {
+    ) -> Vec<usize> {
+        let mut refused = Vec::new();
         if known {
             assert_eq!(seq, self.newest(partition) + 1, "blobs are numbered without gaps");
-            batches.iter().for_each(|(id, what)| self.put(*id, what));
+            refused.extend(parts.iter().map(|part| self.put(part)));
         }
-        self.versions.push(Version { write, partition, seq, batches, known });
+        self.versions.push(Version { write, partition, seq, parts, known });
+        refused
     }
 
     /// Number of the newest blob that the shard knows of.
@@ -60,9 +63,9 @@ impl Log {
         known.map(|version| version.seq).max().unwrap_or(0)
     }
 
-    fn put(&mut self, id: MetricId, what: &What) {
-        let policy = &self.policies[&id];
-        self.models.entry(id).or_insert_with(|| Model::new(policy.clone())).put(what);
+    fn put(&mut self, part: &Part) -> usize {
+        let policy = &self.policies[&part.id];
+        self.models.entry(part.id).or_insert_with(|| Model::new(policy.clone())).put(&part.what)
     }
 
     /// What a replay would find: the newest version of each blob.
@@ -81,13 +84,15 @@ impl Log {
         self.versions.iter_mut().for_each(|version| version.known = true);
         self.models.clear();
         let blobs = self.blobs().into_values();
-        let batches: Vec<(MetricId, What)> = blobs.flat_map(|version| version.batches.clone()).collect();
-        batches.iter().for_each(|(id, what)| self.put(*id, what));
+        let parts: Vec<Part> = blobs.flat_map(|version| version.parts.clone()).collect();
+        for part in &parts {
+            self.put(part);
+        }
     }
 
     /// Metrics that something was appended for.
     pub(crate) fn metrics(&self) -> impl Iterator<Item = MetricId> {
-        self.versions.iter().flat_map(|version| version.batches.iter().map(|(id, _)| *id))
+        self.versions.iter().flat_map(|version| version.parts.iter().map(|part| part.id))
     }
 }
 

@@ -32,7 +32,7 @@ use coverage::Coverage;
 use world::World;
 
 const SEEDS: u64 = 200;
-const COMMAND: &str = "cargo test --release -p orzo-aggregator --test sim";
+const COMMAND: &str = "cargo test --release --workspace --test sim";
 /// How many of its last actions a failure tells, if it is one of many.
 const TRACE: usize = 60;
 

@@ -23,6 +23,16 @@ pub(crate) enum What {
     Events(Vec<Vec<Event>>),
 }
 
+impl What {
+    /// How many points or summaries.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            What::Points(_, points) => points.len(),
+            What::Events(events) => events.len(),
+        }
+    }
+}
+
 /// Everything about one series.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
@@ -49,18 +59,19 @@ impl Model {
         }
     }
 
-    pub(crate) fn put(&mut self, what: &What) {
+    /// Takes a batch in; says how many of its points or summaries are refused.
+    pub(crate) fn put(&mut self, what: &What) -> usize {
         match what {
             What::Points(back_window, points) if self.events.is_none() => self.sample(*back_window, points),
             What::Points(_, points) => {
                 let mut points = points.clone();
                 points.sort_by_key(|point| point.0);
                 let each = points.iter().map(|(at, value)| vec![Event::point(*at, *value)]);
-                self.happen(each.collect());
+                self.happen(each.collect())
             }
             What::Events(events) => {
                 self.become_events();
-                self.happen(events.clone());
+                self.happen(events.clone())
             }
         }
     }
@@ -71,12 +82,13 @@ impl Model {
         points.last_key_value().map(|(ns, value)| Measure { at: at(*ns), value: *value })
     }
 
-    fn sample(&mut self, back_window: u32, points: &[(u64, f64)]) {
+    fn sample(&mut self, back_window: u32, points: &[(u64, f64)]) -> usize {
         let policy = ArchivePolicy { back_window, ..(*self.policy).clone() };
         let threshold = self.gate.threshold(&self.points, &policy);
+        let refused = points.iter().filter(|(at, _)| *at < threshold).count();
         let accepted = resolve(points, threshold);
         if accepted.is_empty() {
-            return;
+            return refused;
         }
         self.points.extend(&accepted);
         self.gate.pass(&self.points, &policy);
@@ -86,6 +98,7 @@ impl Model {
             self.literal.process(accepted, oldest.max(threshold), &self.policy, self.policy.methods);
             self.literal.cut(self.gate.floor, &self.policy);
         }
+        refused
     }
 
     /// A sampled series that turns out to be one of events: each of its points was one.
@@ -98,10 +111,10 @@ impl Model {
     }
 
     /// One batch of summaries, each of at least one event: refused as a whole if it began too early.
-    fn happen(&mut self, summaries: Vec<Vec<Event>>) {
+    fn happen(&mut self, summaries: Vec<Vec<Event>>) -> usize {
         let threshold = self.newest_event.saturating_sub(EVENT_GRACE_NS);
         let began = |events: &Vec<Event>| events.iter().map(|event| event.at).min().unwrap();
-        let mut sums = Vec::new();
+        let (mut sums, came) = (Vec::new(), summaries.len());
         for events in summaries.into_iter().filter(|events| began(events) >= threshold) {
             let ended = events.iter().map(|event| event.at).max().unwrap();
             self.newest_event = self.newest_event.max(ended);
@@ -111,6 +124,7 @@ impl Model {
         if self.policy.methods.has_rate() && !sums.is_empty() {
             self.literal.add_sums(&sums, &self.policy);
         }
+        came - sums.len()
     }
 
     /// Start of the newest bucket, whether any method has a value there or not.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use orzo_aggregator::ShardCounters;
 use orzo_aggregator::record::decode;
 use orzo_model::MetricId;
+use orzo_model::drop_reason::DropReason;
 
 use crate::kv::{Attempt, Outcome};
 use crate::log::says;
 use crate::node::now;
-use crate::oracle::What;
 use crate::twin::{Out, Part, Told};
 use crate::world::World;
 
@@ -45,7 +45,7 @@ impl World {
             Told::Forward(parts) => parts.iter().map(|part| part.samples).sum(),
             _ => 0,
         });
-        self.crossings[shard].taken += taken.sum::<u64>();
+        self.ledgers[shard].taken += taken.sum::<u64>();
         let (setup, log) = (&self.setup, &self.log);
         let twin = &mut self.twins[shard];
         let here = |id: MetricId| setup.owner(id) == shard;
@@ -67,8 +67,9 @@ impl World {
             Outcome::Busy | Outcome::Failed(None) => {}
             Outcome::Failed(Some(write)) | Outcome::Written(write) => {
                 let known = matches!(attempt.outcome, Outcome::Written(_));
-                for (place, batches) in blobs {
-                    self.log.append(write, place, batches, known);
+                for (place, parts) in blobs {
+                    let refused = self.log.append(write, place, parts.clone(), known);
+                    parts.iter().zip(refused).for_each(|(part, refused)| self.book(shard, part, refused));
                 }
                 if known {
                     for number in out.posts {
@@ -80,26 +81,21 @@ impl World {
     }
 
     /// Checks that the blobs hold, series by series, just what they must; returns it blob by blob.
-    fn compare(
-        &self,
-        shard: usize,
-        attempt: &Attempt,
-        out: &Out,
-    ) -> Vec<((usize, u64), Vec<(MetricId, What)>)> {
+    fn compare(&self, shard: usize, attempt: &Attempt, out: &Out) -> Vec<((usize, u64), Vec<Part>)> {
         let mut expected: BTreeMap<MetricId, VecDeque<&Part>> = BTreeMap::new();
         out.parts.iter().for_each(|part| expected.entry(part.id).or_default().push_back(part));
         let mut blobs = Vec::new();
         for (partition, seq, bytes) in &attempt.blobs {
-            let mut batches = Vec::new();
+            let mut parts = Vec::new();
             for record in decode(bytes).expect("what is appended can be read") {
                 let part = expected.get_mut(&record.id).and_then(VecDeque::pop_front);
                 let label = self.label(record.id);
                 let part = part.unwrap_or_else(|| panic!("nobody said {record:?} of {label}"));
                 assert!(says(&record, &part.what), "{label}: {record:?}, expected {:?}", part.what);
                 assert_eq!(self.setup.partitions.of(record.id).index(), *partition);
-                batches.push((record.id, part.what.clone()));
+                parts.push(part.clone());
             }
-            blobs.push(((*partition, *seq), batches));
+            blobs.push(((*partition, *seq), parts));
         }
         let missing: Vec<&Part> = expected.into_values().flatten().collect();
         assert!(missing.is_empty(), "shard {shard} does not commit {missing:?}");
@@ -109,24 +105,50 @@ impl World {
     /// What a shard forwarded is in the inbox of another.
     fn forwarded(&mut self, shard: usize) {
         for part in std::mem::take(&mut self.twins[shard].forwards) {
-            self.crossings[shard].handed += part.samples;
+            self.ledgers[shard].handed += part.samples;
             let owner = self.setup.owner(part.id);
             self.tell_twin(owner, Told::Forward(vec![part]));
         }
     }
 
+    /// What the shard has to count for a part that is stored.
+    fn book(&mut self, shard: usize, part: &Part, refused: usize) {
+        let alive = self.metric(part.id).is_some_and(|metric| metric.alive);
+        let (measures, refused) = (part.what.len() as u64, refused as u64);
+        let ledger = &mut self.ledgers[shard];
+        match part.samples {
+            // Whether it was deleted before that or after is not known here.
+            samples if !alive => ledger.unsure += samples + measures,
+            0 => {
+                ledger.accepted += measures - refused;
+                ledger.refused += refused;
+            }
+            samples if refused > 0 => ledger.too_old += samples,
+            samples => ledger.applied += samples,
+        }
+    }
+
     /// Nothing is lost without being counted, at any time.
     pub(crate) fn check_accounts(&self) {
-        for (shard, crossing) in self.crossings.iter().enumerate() {
+        for (shard, ledger) in self.ledgers.iter().enumerate() {
             let counters = self.counters(shard);
             let dropped: u64 = counters.samples_dropped.iter().map(|counter| counter.get()).sum();
             let pending = counters.samples_pending.get();
             assert_eq!(pending, self.twins[shard].samples_pending(), "samples pending in shard {shard}");
             assert_eq!(
-                counters.samples_received.get() + crossing.taken,
-                counters.samples_applied.get() + dropped + pending + crossing.handed,
+                counters.samples_received.get() + ledger.taken,
+                counters.samples_applied.get() + dropped + pending + ledger.handed,
                 "accounts of shard {shard}"
             );
+            let about = |counted: u64, least: u64, what: &str| {
+                let right = (least..=least + ledger.unsure).contains(&counted);
+                assert!(right, "shard {shard} has counted {counted} {what}, not {least}");
+            };
+            about(counters.samples_applied.get(), ledger.applied, "samples applied");
+            let too_old = &counters.samples_dropped[DropReason::TooOld.index()];
+            about(too_old.get(), ledger.too_old, "samples too old");
+            about(counters.measures_accepted.get(), ledger.accepted, "measures accepted");
+            about(counters.measures_refused.get(), ledger.refused, "measures refused");
         }
     }
 }

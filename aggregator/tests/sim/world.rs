@@ -36,11 +36,19 @@ pub(crate) struct Post {
     pub(crate) write: Option<u64>,
 }
 
-/// Per shard, samples that went to others and that came from them.
+/// What a shard has to count since it started, its samples and the measures that were posted.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Crossing {
+pub(crate) struct Ledger {
+    /// Samples that went to other shards.
     pub(crate) handed: u64,
+    /// Samples that came from other shards.
     pub(crate) taken: u64,
+    pub(crate) applied: u64,
+    pub(crate) too_old: u64,
+    pub(crate) accepted: u64,
+    pub(crate) refused: u64,
+    /// Samples and measures of deleted metrics: they may have counted as any of these.
+    pub(crate) unsure: u64,
 }
 
 /// Something that a client or an operator has begun and not ended.
@@ -62,7 +70,7 @@ pub(crate) struct World {
     pub(crate) metrics: Vec<Metric>,
     pub(crate) log: Log,
     pub(crate) twins: Vec<Twin>,
-    pub(crate) crossings: Vec<Crossing>,
+    pub(crate) ledgers: Vec<Ledger>,
     pub(crate) posts: BTreeMap<usize, Post>,
     pub(crate) posts_ever: usize,
     /// The newest write that a client was told is safe.
@@ -90,7 +98,7 @@ impl World {
             metrics: Vec::new(),
             log: Log::default(),
             twins: (0..shards).map(|_| Twin::default()).collect(),
-            crossings: vec![Crossing::default(); shards],
+            ledgers: vec![Ledger::default(); shards],
             posts: BTreeMap::new(),
             posts_ever: 0,
             promised: 0,
