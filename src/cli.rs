@@ -15,6 +15,7 @@ use crate::bench::Bench;
 use crate::check::{self, Check};
 use crate::commands::doctor::{self, Doctor};
 use crate::config::{self, Problems, RESOURCE_ID, Span};
+use crate::series::Series;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,6 +67,9 @@ pub enum Command {
     /// Verify the store of a daemon that does not run: every checksum, and whether all fits together.
     #[command(after_help = check::AFTER_HELP)]
     Check(Check),
+    /// Look after many series at once.
+    #[command(subcommand)]
+    Series(Series),
 }
 
 /// Which configuration.

@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use crossbeam::channel::unbounded;
 use orzo_aggregator::{
-    Driver, Durability, Flusher, GaugeDialect, Handle, Recovered, Resolver, Semantics, Shard, ShardConfig,
-    StatsdRules, Syncer,
+    Driver, Durability, Flusher, GaugeDialect, Guard, Handle, Rates, Recovered, Resolver, Semantics, Shard,
+    ShardConfig, StatsdRules, Syncer,
 };
 use orzo_base::{Consumer, Exchange, Producer, Stop};
 use orzo_ingest::{BoundSocket, Listener, ListenerConfig, Naming, Routes};
 use orzo_model::resource::ResourceId;
 use orzo_model::{Batch, Kind, Method, MethodSet, Timestamp};
-use orzo_store::index::StatsdHome;
+use orzo_store::index::{PrefixLimit, StatsdHome};
 use orzo_store::{Backlog, Kv};
 use orzo_tuning::{Machine, Plan};
 use tokio::net::TcpListener;
@@ -30,6 +30,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{self, Config, RESOURCE_NAME};
 use crate::engine::Engine;
+use crate::janitor::Janitor;
 use crate::scrape::Scrape;
 use crate::stores::Stores;
 use crate::threads::{join, spawn};
@@ -102,7 +103,8 @@ impl Daemon {
         let (producers, lanes) = Exchange::open(plan.listeners, plan.shards, Batch::new);
         let bells = lanes.iter().map(|lane| lane.doorbell().clone()).collect();
         let (handle, inboxes) = Handle::new(stores.identity.partitions, bells);
-        let shards = Shards::start(config, plan, &stores, &handle, lanes, inboxes)?;
+        let guard = guard(&config.statsd);
+        let shards = Shards::start(config, plan, &stores, (&handle, &guard), lanes, inboxes)?;
 
         let stop_listeners = Stop::new();
         let listeners = listeners(config, plan, &stores, sockets, producers, &stop_listeners)?;
@@ -115,6 +117,7 @@ impl Daemon {
                 listeners: counters,
                 handle: handle.clone(),
                 stores: stores.clone(),
+                guard,
                 clock: now,
             },
             host: host_name(),
@@ -127,7 +130,7 @@ impl Daemon {
             let _ = http_stops.await;
         }));
         let stop_keepers = Stop::new();
-        let keepers = keepers(&stores, &stop_keepers)?;
+        let keepers = keepers(config, &stores, &handle, &stop_keepers)?;
         let listeners = start_listeners(listeners)?;
         Ok(Daemon {
             runtime,
@@ -164,9 +167,9 @@ impl Daemon {
 }
 
 /// Those who look after the store.
-fn keepers(stores: &Stores, stop: &Stop) -> Result<Vec<JoinHandle<()>>> {
-    let (kept, stopped) = (stores.clone(), stop.clone());
-    let janitor = spawn("janitor", move || janitor::run(&kept, &stopped))?;
+fn keepers(config: &Config, stores: &Stores, handle: &Handle, stop: &Stop) -> Result<Vec<JoinHandle<()>>> {
+    let (janitor, stopped) = (janitor(config, stores, handle), stop.clone());
+    let janitor = spawn("janitor", move || janitor.run(&stopped))?;
     let (kv, stopped) = (stores.kv.clone(), stop.clone());
     Ok(vec![janitor, spawn("medic", move || medic::run(&kv, &stopped))?])
 }
@@ -205,6 +208,18 @@ fn api(config: &Config, plan: &Plan, stores: &Stores, engine: Engine) -> Result<
     let ctx = orzo_http::Ctx { index: stores.index.clone(), engine: Arc::new(engine), clock: now };
     let options = sockets::http_config(config, plan, methods(config))?;
     orzo_http::Api::new(options, ctx).context("the access rules cannot be read")
+}
+
+fn janitor(config: &Config, stores: &Stores, handle: &Handle) -> Janitor {
+    let keys = &config.janitor;
+    let rules = janitor::Rules {
+        interval: keys.metric_cleanup_delay.0,
+        batch: usize::try_from(keys.cleanup_batch_size).unwrap_or(usize::MAX),
+        inactive_after: Some(keys.metric_inactive_after.0).filter(|age| !age.is_zero()),
+        cleanup_after: Some(keys.resource_cleanup_after.0).filter(|age| !age.is_zero()),
+    };
+    let Stores { index, aggregates, backlog, .. } = stores.clone();
+    Janitor::new(index, aggregates, backlog, handle.clone(), rules, now)
 }
 
 fn start_listeners(listeners: Vec<Listener>) -> Result<Vec<JoinHandle<std::io::Result<()>>>> {
@@ -251,7 +266,7 @@ impl Shards {
         config: &Config,
         plan: &Plan,
         stores: &Stores,
-        handle: &Handle,
+        (handle, guard): (&Handle, &Arc<Guard>),
         lanes: Vec<Consumer<Batch>>,
         inboxes: Vec<crossbeam::channel::Receiver<orzo_aggregator::Command>>,
     ) -> Result<Self> {
@@ -279,7 +294,7 @@ impl Shards {
             let stores = stores.clone();
             recovering.push(spawn(format!("recover-{index:02}"), move || recovered(driver, &stores))?);
         }
-        let helpers = helpers(config, plan, stores, handle, (waiting, names, jobs))?;
+        let helpers = helpers(config, plan, stores, (handle, guard), (waiting, names, jobs))?;
         let drivers: Result<Vec<Driver>> = join(recovering).into_iter().collect();
         let run = |(index, driver): (usize, Driver)| spawn(format!("shard-{index:02}"), || driver.run());
         let drivers: std::io::Result<Vec<_>> = drivers?.into_iter().enumerate().map(run).collect();
@@ -312,7 +327,7 @@ fn helpers(
     config: &Config,
     plan: &Plan,
     stores: &Stores,
-    handle: &Handle,
+    (handle, guard): (&Handle, &Arc<Guard>),
     (waiting, names, jobs): Inboxes,
 ) -> Result<Vec<JoinHandle<()>>> {
     let Stores { backlog, aggregates, index, .. } = stores.clone();
@@ -320,8 +335,9 @@ fn helpers(
     let interval = background.then_some(config.store.sync_interval.0);
     let syncer = Syncer { backlog: backlog.clone(), waiting, interval };
     let rules = statsd_rules(config)?;
+    let (backlog_too, handle_too, guard) = (backlog.clone(), handle.clone(), guard.clone());
     let resolver =
-        Resolver { index, backlog: backlog.clone(), rules, names, handle: handle.clone(), clock: now };
+        Resolver { index, backlog: backlog_too, rules, names, handle: handle_too, guard, clock: now };
     let mut helpers = vec![spawn("syncer", || syncer.run())?, spawn("resolver", || resolver.run())?];
     for number in 0..plan.flushers {
         let (aggregates, backlog): (_, Arc<dyn Backlog>) = (aggregates.clone(), backlog.clone());
@@ -375,9 +391,28 @@ fn statsd_rules(config: &Config) -> Result<StatsdRules> {
             default_resource,
             metrics_max: None,
             metrics_per_resource_max: None,
+            prefix_max: limit(statsd.max_series_per_prefix)
+                .map(|max| PrefixLimit { segments: prefix_segments(statsd), max }),
         },
         policies: Kind::ALL.map(policy_of),
     })
+}
+
+fn guard(statsd: &config::Statsd) -> Arc<Guard> {
+    Arc::new(Guard::new(Rates {
+        segments: prefix_segments(statsd),
+        per_second: limit(statsd.max_new_series_per_second),
+        per_prefix: limit(statsd.max_new_series_per_second_per_prefix),
+    }))
+}
+
+fn prefix_segments(statsd: &config::Statsd) -> usize {
+    usize::try_from(statsd.prefix_segments).unwrap_or(usize::MAX)
+}
+
+/// As it stands in the configuration, where 0 is none.
+fn limit(max: u64) -> Option<u64> {
+    Some(max).filter(|max| *max > 0)
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

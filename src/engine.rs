@@ -81,6 +81,7 @@ impl orzo_http::Engine for Engine {
             processors: shards.clone().map(name).collect(),
             statistics: shards.map(|shard| (name(shard), self.scrape.shard_statistics(shard))).collect(),
             damaged: self.scrape.damaged().map(|(family, damaged)| (family.to_owned(), damaged)).into(),
+            refused_prefixes: self.scrape.guard.offenders().prefixes,
         }
     }
 

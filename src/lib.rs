@@ -15,6 +15,7 @@ mod janitor;
 mod logging;
 mod medic;
 mod scrape;
+pub mod series;
 mod sockets;
 mod stores;
 mod threads;

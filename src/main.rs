@@ -18,5 +18,6 @@ fn main() -> ExitCode {
         Command::Blast(blast) => blast.run(),
         Command::Bench(bench) => bench.run(),
         Command::Check(check) => check.run(),
+        Command::Series(series) => series.run(),
     }
 }

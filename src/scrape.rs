@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 
-use orzo_aggregator::{Handle, ShardCounters};
+use orzo_aggregator::{Guard, Handle, ShardCounters};
 use orzo_base::{CachePadded, Counter};
 use orzo_ingest::ListenerCounters;
 use orzo_model::{DropReason, Kind, SECOND, Timestamp};
@@ -17,6 +17,7 @@ pub(crate) struct Scrape {
     pub(crate) listeners: Vec<Arc<CachePadded<ListenerCounters>>>,
     pub(crate) handle: Handle,
     pub(crate) stores: Stores,
+    pub(crate) guard: Arc<Guard>,
     pub(crate) clock: fn() -> Timestamp,
 }
 
@@ -131,6 +132,7 @@ impl Scrape {
         }
         self.shard_labels(&mut page);
         self.store(&mut page);
+        self.refused_series(&mut page);
         page.0
     }
 
@@ -215,6 +217,16 @@ impl Scrape {
         ]
     }
 
+    fn refused_series(&self, page: &mut Page) {
+        let name = "orzo_statsd_series_refused_total";
+        page.metric(name, Type::Counter, REFUSED_HELP);
+        let offenders = self.guard.offenders();
+        for (prefix, refused) in &offenders.prefixes {
+            page.write(format_args!("{name}{{prefix=\"{}\"}} {refused}\n", escaped(prefix)));
+        }
+        page.write(format_args!("{name}{{prefix=\"\"}} {}\n", offenders.others));
+    }
+
     fn each_listener(&self, mut visit: impl FnMut(usize, &ListenerCounters)) {
         self.listeners.iter().enumerate().for_each(|(listener, counters)| visit(listener, counters));
     }
@@ -230,6 +242,22 @@ impl Scrape {
             |name: &str| name.trim_start_matches("orzo_").trim_end_matches("_total").replace('_', " ");
         SHARD.iter().map(|(name, _, _, read)| (short(name), read(counters) as f64)).collect()
     }
+}
+
+const REFUSED_HELP: &str = "Times that a new series was refused because there are too many, by prefix: the ten prefixes \
+    refused most often, and all others together (empty).";
+
+/// A label's value: what Prometheus asks to be escaped, and control characters, which nobody needs to see.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' | '"' => out.extend(['\\', c]),
+            c if c.is_control() => out.push('_'),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 fn seconds(ns: u64) -> f64 {

@@ -7,6 +7,7 @@ use orzo_model::drop_reason::DropReason;
 use orzo_model::sample::{Flags, Kind};
 use orzo_model::series::SeriesKind;
 use orzo_model::{ArchivePolicy, Column, Granularity, Measure, Method, MetricId, Partition};
+use orzo_store::index::Heard;
 use orzo_store::{Blob, Seq};
 
 use crate::record::Record;
@@ -77,6 +78,15 @@ pub enum Resolution {
     Refused(DropReason),
 }
 
+/// Whose last batches are asked for.
+#[derive(Clone, Debug)]
+pub enum Hearing {
+    /// Of series that spoke after a silence or were checkpointed since this was asked last.
+    News,
+    /// Of these, if they are in memory.
+    Of(Vec<MetricId>),
+}
+
 /// One thing a shard is asked to do.
 #[derive(Debug)]
 pub enum Command {
@@ -84,6 +94,8 @@ pub enum Command {
     Post(Vec<Post>, Ack),
     /// Wants buckets that the store may not have.
     Read(Vec<ReadKey>, Sender<Vec<Column>>),
+    /// Somebody wants to know who was heard.
+    Heard(Hearing, Sender<Vec<Heard>>),
     /// The index has answered.
     Resolved(Vec<(MetricId, Resolution)>),
     /// Another shard's slot is stored here.
@@ -125,6 +137,8 @@ pub struct Outbox {
     pub checkpoints: Vec<CheckpointJob>,
     /// For readers.
     pub replies: Vec<(Sender<Vec<Column>>, Vec<Column>)>,
+    /// For those who asked who was heard.
+    pub heard: Vec<(Sender<Vec<Heard>>, Vec<Heard>)>,
     /// For other shards.
     pub forwards: Vec<Pending>,
 }

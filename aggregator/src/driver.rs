@@ -207,6 +207,9 @@ impl Running {
         for (reply, columns) in outbox.replies {
             let _ = reply.send(columns);
         }
+        for (reply, heard) in outbox.heard {
+            let _ = reply.send(heard);
+        }
         if !outbox.names.is_empty() {
             let _ = self.driver.names.send(outbox.names);
         }

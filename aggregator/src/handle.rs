@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use orzo_base::Doorbell;
 use orzo_model::{ArchivePolicy, Column, MetricId, Partition, Partitions};
+use orzo_store::index::Heard;
 
-use crate::command::{Command, Post, PostError, ReadKey};
+use crate::command::{Command, Hearing, Post, PostError, ReadKey};
 use crate::counters::ShardCounters;
 use crate::limits::COMMANDS_WAITING;
 
@@ -105,6 +106,27 @@ impl Handle {
             positions.into_iter().zip(found).for_each(|(at, column)| columns[at] = column);
         }
         columns
+    }
+
+    /// The last batches of series that spoke after a silence or were checkpointed since this was asked last.
+    pub fn news(&self) -> Vec<Heard> {
+        let ask = |shard| self.ask_heard(shard, Hearing::News);
+        let asked: Vec<_> = (0..self.ends.len()).map(ask).collect();
+        asked.into_iter().flat_map(|answer| answer.recv().unwrap_or_default()).collect()
+    }
+
+    /// The last batches of those series that are in memory.
+    pub fn heard(&self, ids: &[MetricId]) -> Vec<Heard> {
+        let groups = group(ids.to_vec(), |id| self.shard_of(*id));
+        let ask = |(shard, ids)| self.ask_heard(shard, Hearing::Of(ids));
+        let asked: Vec<_> = groups.into_iter().map(ask).collect();
+        asked.into_iter().flat_map(|answer| answer.recv().unwrap_or_default()).collect()
+    }
+
+    fn ask_heard(&self, shard: usize, hearing: Hearing) -> Receiver<Vec<Heard>> {
+        let (reply, answer) = bounded(1);
+        self.tell_shard(shard, Command::Heard(hearing, reply));
+        answer
     }
 
     /// Drops the live state of metrics that are deleted. All shards are told: a statsd series may live in

@@ -9,6 +9,7 @@ pub mod counters;
 mod driver;
 mod flusher;
 mod gauge;
+mod guard;
 mod handle;
 mod id_map;
 pub mod limits;
@@ -25,11 +26,12 @@ mod syncer;
 #[cfg(test)]
 mod testing;
 
-pub use command::{Command, Commit, Name, Outbox, Pending, Post, PostError, ReadKey, Resolution};
+pub use command::{Command, Commit, Hearing, Name, Outbox, Pending, Post, PostError, ReadKey, Resolution};
 pub use counters::ShardCounters;
 pub use driver::{Driver, Durability, Running};
 pub use flusher::Flusher;
 pub use gauge::{GaugeDialect, Semantics};
+pub use guard::{Guard, Offenders, Rates};
 pub use handle::Handle;
 pub use recover::{Recovered, recover};
 pub use resolver::{Resolver, StatsdRules};

@@ -15,6 +15,12 @@ pub const NAMES_WAITING: usize = 1 << 16;
 pub const NAMES_PER_ASK: usize = 1024;
 /// Times of arrival are kept to this, in nanoseconds.
 pub const ARRIVAL_NS: u64 = 1_000_000;
+/// Prefixes named among those whose new series are refused most often.
+pub const OFFENDERS: usize = 10;
+/// Prefixes among which those are looked for.
+pub const OFFENDERS_REMEMBERED: usize = 128;
+/// Time between two words in the log about new series that are refused.
+pub const REFUSAL_LOG_NS: u64 = 60 * orzo_model::SECOND;
 /// Distinct members counted in one set and flush period.
 pub const SET_MEMBERS: usize = 1 << 20;
 /// How long a series without an archive policy is refused before the index is asked again.
@@ -23,6 +29,11 @@ pub const REFUSAL_NS: u64 = 10 * orzo_model::SECOND;
 pub const COMMIT_INTERVAL_NS: u64 = orzo_model::SECOND;
 /// Raw measures that wait for a checkpoint in one shard before it starts early; 16 bytes each.
 pub const DIRTY_MEASURES: usize = 4 << 20;
+/// A series that speaks after such a silence is told of at once, since its resource may have an end; one that
+/// goes on speaking, at each checkpoint.
+pub const SILENCE_NS: u64 = 60 * orzo_model::SECOND;
+/// Series told of that wait to be asked for; those past it are told of at their next checkpoint.
+pub const NEWS_MAX: usize = 1 << 16;
 /// A series that has been silent for so long leaves memory, once it is stored whole; so does its slot.
 pub const IDLE_SECONDS: u32 = 600;
 /// The same in nanoseconds.

@@ -40,6 +40,15 @@ impl Payload {
         }
     }
 
+    /// The newest measure or event in it.
+    pub fn newest(&self) -> Timestamp {
+        let newest = match self {
+            Payload::Measures(measures) => measures.iter().map(|measure| measure.at).max(),
+            Payload::Events(events) => events.iter().map(Summary::until).max(),
+        };
+        newest.unwrap_or_default()
+    }
+
     /// What a series is that begins with it.
     pub fn kind(&self) -> SeriesKind {
         match self {

@@ -12,8 +12,9 @@ use orzo_store::index::{Index, NewSeries, Refusal, Resolved, StatsdHome};
 use orzo_store::{Backlog, Result};
 
 use crate::command::{Command, Name, Resolution};
+use crate::guard::{Guard, Offenders};
 use crate::handle::Handle;
-use crate::limits::NAMES_PER_ASK;
+use crate::limits::{NAMES_PER_ASK, REFUSAL_LOG_NS};
 
 /// How statsd series become metrics.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Resolver {
     pub names: Receiver<Vec<Name>>,
     /// Answers.
     pub handle: Handle,
+    /// Who says how many series may be made.
+    pub guard: Arc<Guard>,
     /// The time.
     pub clock: fn() -> Timestamp,
 }
@@ -43,6 +46,7 @@ pub struct Resolver {
 impl Resolver {
     /// Runs until nobody can ask any more.
     pub fn run(self) {
+        let mut complaint = Complaint::default();
         while let Ok(mut names) = self.names.recv() {
             // Questions that came meanwhile share one write of the index.
             while names.len() < NAMES_PER_ASK {
@@ -53,13 +57,16 @@ impl Resolver {
             }
             let answers = self.ask(&names);
             self.tell(&names, &answers);
+            complaint.make(&self.guard, (self.clock)());
         }
     }
 
     /// What the index says of each name.
     pub fn ask(&self, names: &[Name]) -> Vec<Resolution> {
         let series: Vec<NewSeries> = names.iter().map(|name| self.series(name)).collect();
-        match self.index.resolve(&self.rules.home, &series, (self.clock)()) {
+        let now = (self.clock)();
+        let mut admit = |series: &NewSeries| self.guard.admit(&series.name, now);
+        match self.index.resolve(&self.rules.home, &series, &mut admit, now) {
             Ok(answers) => {
                 names.iter().zip(answers).map(|(name, answer)| self.resolution(name, answer)).collect()
             }
@@ -145,7 +152,13 @@ impl Resolver {
                     }
                 }
             }
-            Resolved::Refused(refusal) => Resolution::Refused(reason(refusal)),
+            Resolved::Refused(refusal) => {
+                if is_too_many(refusal) {
+                    let Names { metric, .. } = Names::split(name.flags, &name.bytes);
+                    self.guard.refused(&String::from_utf8_lossy(metric));
+                }
+                Resolution::Refused(reason(refusal))
+            }
         }
     }
 
@@ -162,10 +175,43 @@ fn kind_of(name: &Name) -> SeriesKind {
     if event { SeriesKind::Event } else { SeriesKind::Sampled }
 }
 
+/// Whether nothing is wrong with a series but that there are so many.
+fn is_too_many(refusal: Refusal) -> bool {
+    matches!(refusal, Refusal::Limit | Refusal::PrefixLimit | Refusal::Rate | Refusal::PrefixRate)
+}
+
+/// Says in the log who is refused, not too often.
+#[derive(Default)]
+struct Complaint {
+    said: Offenders,
+    next: Timestamp,
+}
+
+impl Complaint {
+    fn make(&mut self, guard: &Guard, now: Timestamp) {
+        if now < self.next {
+            return;
+        }
+        let offenders = guard.offenders();
+        if offenders != self.said {
+            let prefixes = &offenders.prefixes;
+            tracing::warn!(
+                ?prefixes,
+                "new series are refused; counted by prefix since the start, the most first"
+            );
+            self.said = offenders;
+            self.next = now.saturating_add(REFUSAL_LOG_NS);
+        }
+    }
+}
+
 fn reason(refusal: Refusal) -> DropReason {
     match refusal {
         Refusal::NoPolicy => DropReason::NoPolicy,
         Refusal::Limit => DropReason::SeriesLimit,
+        Refusal::PrefixLimit => DropReason::PrefixLimit,
+        Refusal::Rate => DropReason::SeriesRate,
+        Refusal::PrefixRate => DropReason::PrefixRate,
         Refusal::Resource => DropReason::BadResource,
         Refusal::Name => DropReason::NameTooLong,
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use orzo_model::series::{Checkpoint, Series};
 use orzo_model::{MetricId, Partition, Partitions, Timestamp};
+use orzo_store::index::Heard;
 use orzo_store::{Position, Seq};
 
 use crate::id_map::IdMap;
@@ -75,6 +76,12 @@ impl SeriesTable {
 
     pub(crate) fn get(&self, id: MetricId) -> Option<&Series> {
         self.series.get(&id).map(Box::as_ref)
+    }
+
+    /// The last batch of a series that is in memory.
+    pub(crate) fn heard(&self, id: MetricId) -> Option<Heard> {
+        let (arrived, newest) = self.series.get(&id)?.heard();
+        Some(Heard { metric: id, arrived, newest })
     }
 
     pub(crate) fn insert(&mut self, id: MetricId, series: Series) {

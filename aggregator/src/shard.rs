@@ -11,13 +11,14 @@ use orzo_model::drop_reason::DropReason;
 use orzo_model::series::Series;
 use orzo_model::summary::Wants;
 use orzo_model::{MetricId, Partition, Partitions, Timestamp};
+use orzo_store::index::Heard;
 use orzo_store::{Blob, Position, Salvage, Seq};
 
-use crate::command::{Command, Commit, Outbox, Pending, Post, PostError, ReadKey, Resolution};
+use crate::command::{Command, Commit, Hearing, Outbox, Pending, Post, PostError, ReadKey, Resolution};
 use crate::counters::ShardCounters;
 use crate::gauge::Semantics;
 use crate::id_map::IdSet;
-use crate::limits::{COMMIT_INTERVAL_NS, DIRTY_MEASURES, FORGOTTEN_NS};
+use crate::limits::{COMMIT_INTERVAL_NS, DIRTY_MEASURES, FORGOTTEN_NS, NEWS_MAX, SILENCE_NS};
 use crate::record::{self, Payload};
 use crate::series_table::SeriesTable;
 use crate::statsd::Statsd;
@@ -60,6 +61,8 @@ pub struct Shard {
     /// Samples that have left their slots and are neither applied, dropped nor handed over yet.
     unstored: u64,
     raw_since_checkpoint: usize,
+    /// See [`Hearing::News`].
+    news: Vec<Heard>,
     /// Metrics deleted lately: what is still on its way for them must not be stored once nobody looks for it
     /// any more. The younger generation first.
     forgotten: [IdSet; 2],
@@ -85,6 +88,7 @@ impl Shard {
             committing: false,
             unstored: 0,
             raw_since_checkpoint: 0,
+            news: Vec::new(),
             forgotten: Default::default(),
             next_generation: Timestamp::EPOCH,
             now: Timestamp::EPOCH,
@@ -109,6 +113,10 @@ impl Shard {
             Command::Read(keys, reply) => {
                 let columns = keys.iter().map(|key| self.read(key)).collect();
                 self.outbox.replies.push((reply, columns));
+            }
+            Command::Heard(hearing, reply) => {
+                let heard = self.heard(hearing);
+                self.outbox.heard.push((reply, heard));
             }
             Command::Resolved(answers) => {
                 answers.into_iter().for_each(|(hash, answer)| self.resolved(hash, answer));
@@ -139,6 +147,18 @@ impl Shard {
 
     fn read(&self, key: &ReadKey) -> orzo_model::Column {
         self.series.get(key.id).map(|series| series.column(key.width, key.method)).unwrap_or_default()
+    }
+
+    fn heard(&mut self, hearing: Hearing) -> Vec<Heard> {
+        match hearing {
+            Hearing::News => std::mem::take(&mut self.news),
+            Hearing::Of(ids) => ids.into_iter().filter_map(|id| self.series.heard(id)).collect(),
+        }
+    }
+
+    fn tell(&mut self, news: impl IntoIterator<Item = Heard>) {
+        let room = NEWS_MAX - self.news.len();
+        self.news.extend(news.into_iter().take(room));
     }
 
     fn resolved(&mut self, hash: MetricId, answer: Resolution) {
@@ -224,6 +244,9 @@ impl Shard {
         for partition in &self.config.owned {
             self.outbox.checkpoints.extend(self.series.begin_checkpoint(*partition, before, now));
         }
+        let series = self.outbox.checkpoints.iter().flat_map(|job| &job.series);
+        let heard: Vec<Heard> = series.filter_map(|(id, _)| self.series.heard(*id)).collect();
+        self.tell(heard);
     }
 
     /// Everything gathered for the backlog, if anything was.
@@ -309,7 +332,8 @@ impl Shard {
             Payload::Events(events) => events.len(),
         };
         self.raw_since_checkpoint += measures;
-        let refused = put(&mut self.series, record, seq, now);
+        let Put { refused, returned } = put(&mut self.series, record, seq, now);
+        self.tell(returned);
         let counters = &self.counters;
         match (samples, refused) {
             (0, refused) => {
@@ -403,13 +427,30 @@ fn posted(post: Post) -> Pending {
     Pending { record: record::Record { id, back_window: policy.back_window, payload }, policy, samples: 0 }
 }
 
-/// Puts a record in its series; says how many of its measures or events were too old.
-pub(crate) fn put(table: &mut SeriesTable, record: record::Record, seq: Seq, now: Timestamp) -> usize {
-    let put = |series: &mut Series| match record.payload {
-        Payload::Measures(mut measures) => series.insert_by(record.back_window, seq, &mut measures).refused,
-        Payload::Events(events) => series.add(seq, &events),
+/// What became of a record.
+#[derive(Default)]
+pub(crate) struct Put {
+    /// How many of its measures or events were too old.
+    refused: usize,
+    /// Its series had been silent.
+    returned: Option<Heard>,
+}
+
+/// Puts a record in its series.
+pub(crate) fn put(table: &mut SeriesTable, record: record::Record, seq: Seq, now: Timestamp) -> Put {
+    let newest = record.payload.newest();
+    let put = |series: &mut Series| {
+        let silent = now.ns().saturating_sub(series.heard().0.ns()) >= SILENCE_NS;
+        series.hear(now, newest);
+        let refused = match record.payload {
+            Payload::Measures(mut measures) => {
+                series.insert_by(record.back_window, seq, &mut measures).refused
+            }
+            Payload::Events(events) => series.add(seq, &events),
+        };
+        Put { refused, returned: silent.then_some(Heard { metric: record.id, arrived: now, newest }) }
     };
-    table.change(record.id, seq, now, put).unwrap_or(0)
+    table.change(record.id, seq, now, put).unwrap_or_default()
 }
 
 /// Whether the time has come, or the clock was set back behind the interval before.
@@ -420,3 +461,6 @@ fn is_due(next: Timestamp, now: Timestamp, interval_ns: u64) -> bool {
 fn next_multiple(now: Timestamp, interval_ns: u64) -> Timestamp {
     Timestamp::saturating_from_ns((now.ns() / interval_ns + 1).saturating_mul(interval_ns))
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,8 @@ pub struct EngineStatus {
     pub statistics: BTreeMap<String, BTreeMap<String, f64>>,
     /// Damaged values met so far, by the family they are in.
     pub damaged: BTreeMap<String, u64>,
+    /// Prefixes of names whose new series are refused most often, because there are too many; most often first.
+    pub refused_prefixes: Vec<(String, u64)>,
 }
 
 /// The engine.

@@ -58,6 +58,12 @@ reasons! {
     TooFarAhead = "too_far_ahead",
     /// A new series past the limit on series.
     SeriesLimit = "series_limit",
+    /// A new series whose prefix has as many as one prefix may have.
+    PrefixLimit = "prefix_limit",
+    /// A new series past those that may be made in a second.
+    SeriesRate = "series_rate",
+    /// A new series past those of its prefix that may be made in a second.
+    PrefixRate = "prefix_rate",
     /// A new series for which no archive policy is found.
     NoPolicy = "no_policy",
     /// A new member of a set that has as many as are counted in one flush.

@@ -22,6 +22,20 @@ pub struct StatsdSeries {
     pub kind: SeriesKind,
 }
 
+/// The first dotted segments of a statsd series' name, without its tags: what limits on prefixes count by.
+///
+/// # Examples
+/// ```
+/// use orzo_model::metric::prefix;
+/// assert_eq!(prefix("app.web.hits@host=a.b", 2), "app.web");
+/// assert_eq!(prefix("app@host=a.b", 2), "app");
+/// ```
+pub fn prefix(name: &str, segments: usize) -> &str {
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
+    let end = name.match_indices('.').nth(segments.saturating_sub(1)).map_or(name.len(), |(at, _)| at);
+    &name[..end]
+}
+
 /// An active metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {

@@ -20,6 +20,7 @@ use crate::time::{Granularity, Measure, SECOND, Timestamp};
 use crate::window::{Accepted, Window};
 
 const VERSION: u8 = 2;
+const MILLISECOND: u64 = SECOND / 1000;
 
 /// Events this much older than the newest of their series still find their buckets open.
 pub const EVENT_GRACE_NS: u64 = 60 * SECOND;
@@ -54,6 +55,10 @@ pub struct Series {
     dirty_from: Option<Timestamp>,
     /// The same, of a checkpoint under way.
     inflight: Option<Box<Inflight>>,
+    /// When its last batch came; stored in whole milliseconds.
+    heard: Timestamp,
+    /// The newest measure or event of that batch.
+    heard_newest: Timestamp,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -78,6 +83,8 @@ impl Series {
             settled: false,
             dirty_from: None,
             inflight: None,
+            heard: Timestamp::EPOCH,
+            heard_newest: Timestamp::EPOCH,
         }
     }
 
@@ -111,6 +118,17 @@ impl Series {
     /// Number of the last batch that went in.
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// Notes that a batch came, whatever became of it, and the newest measure or event in it.
+    pub fn hear(&mut self, now: Timestamp, newest: Timestamp) {
+        (self.heard, self.heard_newest) = (now, newest);
+    }
+
+    /// When its last batch came, and the newest measure or event of that. The first survives a restart, as
+    /// of the last checkpoint; the epoch: it is not known.
+    pub fn heard(&self) -> (Timestamp, Timestamp) {
+        (self.heard, self.heard_newest)
     }
 
     /// Its raw measures.
@@ -313,6 +331,7 @@ impl Series {
         put_varint(&mut out, self.closed.ns());
         self.window.encode(&mut out);
         self.open.encode(&mut out);
+        put_varint(&mut out, self.heard.ns() / MILLISECOND);
         seal(&mut out);
         out
     }
@@ -335,7 +354,9 @@ impl Series {
         let closed = Timestamp::from_ns(reader.varint()?).ok_or(Corrupt)?;
         let window = Window::decode(&mut reader)?;
         let open = OpenBuckets::decode(&mut reader)?;
-        Ok(Series { seq, closed, window, open, ..Series::new(kind, policy) })
+        let heard_ms = reader.varint()?;
+        let heard = heard_ms.checked_mul(MILLISECOND).and_then(Timestamp::from_ns).ok_or(Corrupt)?;
+        Ok(Series { seq, closed, window, open, heard, ..Series::new(kind, policy) })
     }
 }
 

@@ -58,8 +58,9 @@ fn set_bound<T: Measured>(key: &'static str, value: Auto<T>, range: RangeInclusi
 
 /// Every key that has bounds, with them.
 pub(super) fn bounds(config: &Config) -> Vec<Bound> {
-    let Config { http, statsd, threads, store, .. } = config;
+    let Config { http, statsd, threads, store, janitor, .. } = config;
     let week = Span::hours(168);
+    let ages = Span::seconds(0)..=Span::hours(87_600);
     vec![
         bound("shutdown_deadline", config.shutdown_deadline, Span::seconds(1)..=Span::hours(1)),
         bound("http.max_limit", http.max_limit, 1..=1_000_000),
@@ -76,6 +77,14 @@ pub(super) fn bounds(config: &Config) -> Vec<Bound> {
         bound("statsd.idle_timeout", statsd.idle_timeout, Span::seconds(1)..=week),
         bound("statsd.max_future", statsd.max_future, Span::seconds(1)..=week),
         set_bound("statsd.max_series", statsd.max_series, 1..=1_000_000_000),
+        bound("statsd.prefix_segments", statsd.prefix_segments, 1..=8),
+        bound("statsd.max_series_per_prefix", statsd.max_series_per_prefix, 0..=1_000_000_000),
+        bound("statsd.max_new_series_per_second", statsd.max_new_series_per_second, 0..=1_000_000),
+        bound(
+            "statsd.max_new_series_per_second_per_prefix",
+            statsd.max_new_series_per_second_per_prefix,
+            0..=1_000_000,
+        ),
         set_bound("threads.listeners", threads.listeners, 1..=64),
         set_bound("threads.shards", threads.shards, 1..=64),
         set_bound("threads.flushers", threads.flushers, 1..=64),
@@ -86,6 +95,14 @@ pub(super) fn bounds(config: &Config) -> Vec<Bound> {
         set_bound("store.write_buffers", store.write_buffers, ByteSize::mib(4)..=ByteSize::gib(1024)),
         bound("store.checkpoint_age", store.checkpoint_age, Span::seconds(1)..=Span::hours(24)),
         bound("store.sync_interval", store.sync_interval, Span::milliseconds(10)..=Span::minutes(10)),
+        bound(
+            "janitor.metric_cleanup_delay",
+            janitor.metric_cleanup_delay,
+            Span::seconds(1)..=Span::hours(24),
+        ),
+        bound("janitor.cleanup_batch_size", janitor.cleanup_batch_size, 1..=1_000_000),
+        bound("janitor.metric_inactive_after", janitor.metric_inactive_after, ages.clone()),
+        bound("janitor.resource_cleanup_after", janitor.resource_cleanup_after, ages),
     ]
 }
 

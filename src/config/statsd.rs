@@ -88,6 +88,17 @@ pub struct Statsd {
     /// Series that statsd may create in all; a line with a new name beyond them is dropped and counted. `auto`: one for
     /// each 8 KiB of memory. Default: `"auto"`. Bounds: 1 to 1000000000.
     pub max_series: Auto<u64>,
+    /// Dotted segments at the start of a name, tags aside, that are its prefix: what the limits below count by.
+    /// Default: `1`. Bounds: 1 to 8.
+    pub prefix_segments: u64,
+    /// Series of one prefix that may exist; a line with a new name beyond them is dropped and counted. 0: any number.
+    /// Default: `0`. Bounds: 0 to 1000000000.
+    pub max_series_per_prefix: u64,
+    /// Series that may be created in a second; names beyond them are refused, and tried again when they come after ten
+    /// seconds. 0: any number. Default: `0`. Bounds: 0 to 1000000.
+    pub max_new_series_per_second: u64,
+    /// The same of one prefix. 0: any number. Default: `0`. Bounds: 0 to 1000000.
+    pub max_new_series_per_second_per_prefix: u64,
     /// `[statsd.archive_policy]`
     pub archive_policy: PolicyByType,
 }
@@ -114,6 +125,10 @@ impl Default for Statsd {
             idle_timeout: Span::minutes(5),
             max_future: Span::minutes(10),
             max_series: Auto::Auto,
+            prefix_segments: 1,
+            max_series_per_prefix: 0,
+            max_new_series_per_second: 0,
+            max_new_series_per_second_per_prefix: 0,
             archive_policy: PolicyByType::default(),
         }
     }

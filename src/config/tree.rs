@@ -32,6 +32,8 @@ pub struct Config {
     pub threads: Threads,
     /// `[store]`
     pub store: Store,
+    /// `[janitor]`
+    pub janitor: Janitor,
     /// `[log]`
     pub log: Log,
 }
@@ -47,6 +49,7 @@ impl Default for Config {
             archive_policies: ArchivePolicies::default(),
             threads: Threads::default(),
             store: Store::default(),
+            janitor: Janitor::default(),
             log: Log::default(),
         }
     }
@@ -216,6 +219,33 @@ impl Default for Store {
             write_buffers: Auto::Auto,
             checkpoint_age: Span::minutes(10),
             sync_interval: Span::seconds(1),
+        }
+    }
+}
+
+/// `[janitor]`: what becomes of what is deleted, silent or over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Janitor {
+    /// Time between two rounds. Default: `"5m"`. Bounds: 1s to 24h.
+    pub metric_cleanup_delay: Span,
+    /// Metrics or resources that a round handles in one step. Default: `10000`. Bounds: 1 to 1000000.
+    pub cleanup_batch_size: u64,
+    /// Silence of all metrics of a resource after which it gets an `ended_at`; a metric never heard counts from when it
+    /// was made, and a measure at or after `ended_at` clears it. `"0s"`: never. Default: `"0s"`. Bounds: 0s to 87600h.
+    pub metric_inactive_after: Span,
+    /// How long after its `ended_at` a resource is deleted, with its history and metrics. `"0s"`: never.
+    /// Default: `"0s"`. Bounds: 0s to 87600h.
+    pub resource_cleanup_after: Span,
+}
+
+impl Default for Janitor {
+    fn default() -> Self {
+        Janitor {
+            metric_cleanup_delay: Span::minutes(5),
+            cleanup_batch_size: 10_000,
+            metric_inactive_after: Span::seconds(0),
+            resource_cleanup_after: Span::seconds(0),
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod bounds;
 mod cli;
 mod clients;
 mod crash;
@@ -15,11 +16,13 @@ mod foreign_clients;
 mod full_disk;
 mod gnocchiclient;
 mod http;
+mod lifetime;
 mod load;
 mod losses;
 mod metrics;
 mod page;
 mod readme;
+mod retention;
 mod torture;
 mod transports;
 mod types;

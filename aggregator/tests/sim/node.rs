@@ -121,6 +121,7 @@ impl Node {
                 rules: rules(),
                 names,
                 handle: handle.clone(),
+                guard: Arc::default(),
                 clock: now,
             },
             syncer: Syncer { backlog: backlog.clone(), waiting, interval: None },

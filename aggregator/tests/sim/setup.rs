@@ -121,6 +121,7 @@ pub(crate) fn rules() -> StatsdRules {
             default_resource: "statsd".into(),
             metrics_max: None,
             metrics_per_resource_max: None,
+            prefix_max: None,
         },
         policies: Kind::ALL.map(policy),
     }

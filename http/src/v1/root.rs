@@ -106,7 +106,15 @@ fn status_document(call: &Call<'_>, details: bool) -> Value {
     let damaged = status.damaged.into_iter().map(|(family, damaged)| (family, Value::from(damaged)));
     let failure = call.engine().failure().map_or(Value::Null, Value::Text);
     let store = Value::object([("failure", failure), ("damaged", Value::object(damaged))]);
-    Value::object([("storage", Value::object(storage)), ("metricd", metricd), ("store", store)])
+    let mut document = vec![("storage", Value::object(storage)), ("metricd", metricd), ("store", store)];
+    if details {
+        let refused = status
+            .refused_prefixes
+            .into_iter()
+            .map(|(prefix, count)| Value::object([("prefix", prefix.into()), ("count", Value::from(count))]));
+        document.push(("statsd", Value::object([("refused_prefixes", Value::list(refused))])));
+    }
+    Value::object(document)
 }
 
 /// `/healthcheck`, whatever the method: 503 while the store takes no writes.

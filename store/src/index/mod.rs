@@ -38,7 +38,7 @@ pub use resource::{
     ResourcePatch,
 };
 pub use rule::Rule;
-pub use statsd::{NewSeries, Refusal, Resolved, StatsdHome};
+pub use statsd::{Admit, NewSeries, PrefixLimit, Refusal, Resolved, StatsdHome};
 
 /// What exists, and how it changes.
 pub trait Index: Send + Sync {
@@ -120,10 +120,6 @@ pub trait Index: Send + Sync {
     /// `EndsBeforeStart`; `Outdated`; of its metrics as [`Index::create_resource`].
     fn patch_resource(&self, resource_type: &str, id: ResourceId, patch: ResourcePatch) -> Result<Patched>;
 
-    /// Sets or clears the end of a resource of any type, as a new revision if that changes it: the
-    /// janitor's and the engine's way. Says whether it did. Errors: `NotFound(Resource)`.
-    fn set_ended_at(&self, id: ResourceId, ended_at: Option<Timestamp>, now: Timestamp) -> Result<bool>;
-
     /// Deletes a resource, its history and its metrics. `expected` as in [`ResourcePatch`].
     /// Errors: `NotFound(Resource)`, `Conflict`.
     fn delete_resource(
@@ -143,6 +139,10 @@ pub trait Index: Send + Sync {
 
     /// Looks at the resources after one, by id, at most `limit` of them, and finds those without an end.
     fn living(&self, after: Option<ResourceId>, limit: usize) -> Result<LivingPage>;
+
+    /// Sets the end of resources of any type that have none to `now`, each as a new revision; those that are
+    /// gone or start later are passed over. Says of how many.
+    fn end_resources(&self, ids: &[ResourceId], now: Timestamp) -> Result<u64>;
 
     /// Clears the end of each resource of which a metric was heard after the end was set, with a measure at
     /// or after it; a new revision begins. Says of how many. Costs next to nothing while no resource has an
@@ -218,9 +218,16 @@ pub trait Index: Send + Sync {
 
     // --- statsd
 
-    /// Finds or makes the metrics of statsd series, in the order asked. Idempotent. Survives the death
-    /// of the process on return, that of the machine only after a later durable write.
-    fn resolve(&self, home: &StatsdHome, new: &[NewSeries], now: Timestamp) -> Result<Vec<Resolved>>;
+    /// Finds or makes the metrics of statsd series, in the order asked. Only what is about to be made meets
+    /// limits and `admit`. Idempotent. Survives the death of the process on return, that of the machine only
+    /// after a later durable write.
+    fn resolve(
+        &self,
+        home: &StatsdHome,
+        new: &[NewSeries],
+        admit: &mut Admit<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<Resolved>>;
 }
 
 /// Reads one metric. See [`Index::metrics_by_id`].

@@ -18,7 +18,21 @@ pub struct StatsdHome {
     pub metrics_max: Option<u64>,
     /// At most so many active metrics on one resource may be made by the door; `None`: no limit.
     pub metrics_per_resource_max: Option<u64>,
+    /// How many active metrics of doors may share the start of their names; `None`: any number.
+    pub prefix_max: Option<PrefixLimit>,
 }
+
+/// How many metrics may share the start of their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixLimit {
+    /// What is counted as the start, see [`orzo_model::metric::prefix`].
+    pub segments: usize,
+    /// At most so many.
+    pub max: u64,
+}
+
+/// Asked before a metric is made for a series that has none; may refuse.
+pub type Admit<'a> = dyn FnMut(&NewSeries) -> Result<(), Refusal> + 'a;
 
 /// A series nobody in this process has resolved yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +76,12 @@ pub enum Refusal {
     NoPolicy,
     /// The index or the resource has as many metrics as the door may make.
     Limit,
+    /// Its prefix has as many metrics as doors may make for one.
+    PrefixLimit,
+    /// Too many were made in this second.
+    Rate,
+    /// Too many of its prefix were made in this second.
+    PrefixRate,
     /// Its resource cannot be named so, or not be made: the type is missing or requires attributes.
     Resource,
     /// The name is empty, too long or contains `/`; or the unit is too long.

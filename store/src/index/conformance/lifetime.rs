@@ -9,13 +9,38 @@ pub(super) fn run(database: &Database) {
     index.create_resource_type(host_type("host")).unwrap();
     pages_of_living_resources_leave_nobody_out(&*index);
     names_of_metrics_come_in_pages(&*index);
+    silence_ends_what_has_no_end(&*index);
     a_measure_clears_the_end_it_does_not_precede(&*index);
     what_came_before_the_end_was_set_clears_nothing(&*index);
     only_resources_that_ended_before_are_deleted(&*index);
 }
 
 fn end(index: &dyn Index, id: ResourceId, seconds: u64, now: u64) {
-    assert!(index.set_ended_at(id, Some(at(seconds)), at(now)).unwrap());
+    let patch = crate::index::ResourcePatch {
+        // Before its start nothing ends.
+        started_at: Some(at(1)),
+        ended_at: Some(at(seconds)),
+        now: at(now),
+        ..Default::default()
+    };
+    assert!(index.patch_resource("generic", id, patch).unwrap().revised);
+}
+
+fn silence_ends_what_has_no_end(index: &dyn Index) {
+    let ids = ["s0", "s1", "s2"].map(|text| add(index, "host", text, &[]).id);
+    end(index, ids[1], 15, 15);
+    let born_later = NewResource { started_at: Some(at(99)), ..new_resource("host", "s3") };
+    let born_later = index.create_resource(born_later).unwrap().id;
+    let asked = [ids[0], ids[1], id_of("nobody"), ids[2], born_later];
+    assert_eq!(index.end_resources(&asked, at(20)).unwrap(), 2);
+    assert_eq!(index.end_resources(&asked, at(30)).unwrap(), 0);
+    let ends = |id: ResourceId| -> Vec<Option<Timestamp>> {
+        history_of(index, id).iter().map(|state| state.ended_at).collect()
+    };
+    assert_eq!(ends(ids[0]), [None, Some(at(20))]);
+    assert_eq!(ends(ids[1]), [None, Some(at(15))]);
+    assert_eq!(ends(born_later), [None]);
+    index.delete_resources("generic", &Condition::Always).unwrap();
 }
 
 /// All living resources, two looked at a time.
@@ -45,8 +70,6 @@ fn pages_of_living_resources_leave_nobody_out(index: &dyn Index) {
     expected.drain(3..5);
     expected.sort_unstable();
     assert_eq!(living(index), expected);
-    index.set_ended_at(ids[3], None, at(70)).unwrap();
-    assert_eq!(living(index).len(), 6);
     index.delete_resources("generic", &Condition::Always).unwrap();
     assert_eq!(living(index), []);
 }
@@ -71,6 +94,7 @@ fn a_measure_clears_the_end_it_does_not_precede(index: &dyn Index) {
     assert_eq!(index.revive(&[stranger, heard("b", 99), heard("a", 100)], at(200)).unwrap(), 1);
     let now = index.resource("host", made.id).unwrap();
     assert_eq!((now.ended_at, now.revision_start), (None, at(200)));
+    assert_eq!(living(index), [made.id]);
     assert_eq!(history_of(index, made.id).len(), 3, "made, ended, going on");
     assert_eq!(index.revive(&[heard("a", 100)], at(201)).unwrap(), 0, "once is enough");
     index.delete_resource("host", made.id, None).unwrap();

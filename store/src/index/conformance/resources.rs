@@ -15,7 +15,6 @@ pub(super) fn run(database: &Database) {
     patches_make_revisions(&*index);
     patches_replace_metrics(&*index);
     racing_patches_lose(&*index);
-    ends_are_set_and_cleared(&*index);
     writers_take_turns(&index);
 }
 
@@ -187,19 +186,6 @@ fn racing_patches_lose(index: &dyn Index) {
     let lost = index.delete_resource("host", made.id, Some(made.revision_start));
     assert!(matches!(lost, Err(Error::Conflict)));
     assert_eq!(index.resource("host", made.id).unwrap(), won);
-}
-
-fn ends_are_set_and_cleared(index: &dyn Index) {
-    let id = add(index, "host", "ending", &[]).id;
-    assert!(index.set_ended_at(id, Some(at(20)), at(20)).unwrap());
-    assert!(!index.set_ended_at(id, Some(at(20)), at(21)).unwrap());
-    assert!(index.set_ended_at(id, None, at(22)).unwrap());
-    let ends: Vec<_> = history_of(index, id).iter().map(|state| state.ended_at).collect();
-    assert_eq!(ends, [None, Some(at(20)), None]);
-    refused(
-        index.set_ended_at(id_of("nobody"), None, at(1)),
-        &format!("Resource {} does not exist", id_of("nobody")),
-    );
 }
 
 /// Threads that do the same at once: each thing happens once, and each change is a revision.

@@ -5,7 +5,7 @@ use orzo_model::series::SeriesKind;
 use uuid::Uuid;
 
 use super::*;
-use crate::index::{Index, NewSeries, Refusal, Resolved, StatsdHome};
+use crate::index::{Index, NewSeries, PrefixLimit, Refusal, Resolved, StatsdHome};
 
 pub(super) fn run(database: &Database) {
     let index = database();
@@ -17,6 +17,8 @@ pub(super) fn run(database: &Database) {
     metrics_made_over_http_are_used(&*index);
     deleted_ids_are_burned(&*index);
     refusals_have_reasons(&*index);
+    prefixes_have_room_for_so_many(&*index);
+    only_what_is_made_asks_for_admission(&*index);
 }
 
 fn home() -> StatsdHome {
@@ -26,6 +28,7 @@ fn home() -> StatsdHome {
         default_resource: "default".to_owned(),
         metrics_max: None,
         metrics_per_resource_max: None,
+        prefix_max: None,
     }
 }
 
@@ -45,7 +48,7 @@ fn series(name: &str, type_text: &str) -> NewSeries {
 }
 
 fn resolve(index: &dyn Index, series: &[NewSeries]) -> Vec<Resolved> {
-    index.resolve(&home(), series, at(10)).unwrap()
+    index.resolve(&home(), series, &mut |_| Ok(()), at(10)).unwrap()
 }
 
 fn resolve_one(index: &dyn Index, series: NewSeries) -> (MetricId, bool, bool) {
@@ -155,11 +158,13 @@ fn deleted_ids_are_burned(index: &dyn Index) {
 }
 
 fn refusals_have_reasons(index: &dyn Index) {
-    let refusal =
-        |home: &StatsdHome, series: NewSeries| match index.resolve(home, &[series], at(10)).unwrap()[0] {
-            Resolved::Refused(refusal) => refusal,
-            Resolved::Metric { .. } => panic!("not refused"),
-        };
+    let refusal = |home: &StatsdHome, series: NewSeries| match index
+        .resolve(home, &[series], &mut |_| Ok(()), at(10))
+        .unwrap()[0]
+    {
+        Resolved::Refused(refusal) => refusal,
+        Resolved::Metric { .. } => panic!("not refused"),
+    };
     let by = |policy: Option<&str>| NewSeries { policy: policy.map(str::to_owned), ..series("nope", "c") };
     assert_eq!(refusal(&home(), by(None)), Refusal::NoPolicy);
     assert_eq!(refusal(&home(), by(Some("nope"))), Refusal::NoPolicy);
@@ -175,7 +180,7 @@ fn refusals_have_reasons(index: &dyn Index) {
 
     let full = StatsdHome { metrics_max: Some(index.metrics_count().unwrap()), ..home() };
     assert_eq!(refusal(&full, series("new", "c")), Refusal::Limit);
-    let known = index.resolve(&full, &[series("hits", "c")], at(10)).unwrap();
+    let known = index.resolve(&full, &[series("hits", "c")], &mut |_| Ok(()), at(10)).unwrap();
     assert!(matches!(known[0], Resolved::Metric { created: false, .. }), "old names live on");
 
     let narrow = StatsdHome { metrics_per_resource_max: Some(2), ..home() };
@@ -186,16 +191,67 @@ fn refusals_have_reasons(index: &dyn Index) {
         let id = |one: Resolved| if let Resolved::Metric { id, .. } = one { Some(id) } else { None };
         resolved.into_iter().map(id).collect()
     };
-    let first = made(index.resolve(&narrow, &crowd, at(10)).unwrap());
+    let first = made(index.resolve(&narrow, &crowd, &mut |_| Ok(()), at(10)).unwrap());
     assert_eq!(first.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false]);
-    assert_eq!(made(index.resolve(&narrow, &crowd, at(10)).unwrap()), first);
+    assert_eq!(made(index.resolve(&narrow, &crowd, &mut |_| Ok(()), at(10)).unwrap()), first);
     index.delete_metrics(&[first[0].unwrap()]).unwrap();
-    let again = made(index.resolve(&narrow, &crowd[1..], at(10)).unwrap());
+    let again = made(index.resolve(&narrow, &crowd[1..], &mut |_| Ok(()), at(10)).unwrap());
     assert!(again.iter().all(Option::is_some), "a deleted metric makes room");
 
     let on_two = |name: &str| NewSeries { resource: Some("two".to_owned()), ..series(name, "c") };
-    index.resolve(&narrow, &[on_two("one")], at(10)).unwrap();
+    index.resolve(&narrow, &[on_two("one")], &mut |_| Ok(()), at(10)).unwrap();
     let second = NewMetric { resource: Some(statsd_resource("two")), ..alone(Some("second"), Some("low")) };
     add_metric(index, second).unwrap();
     assert_eq!(refusal(&narrow, on_two("three")), Refusal::Limit, "metrics made over HTTP count");
+}
+
+/// Whether each of some series has a metric, or why not.
+fn outcomes(index: &dyn Index, home: &StatsdHome, names: &[&str]) -> Vec<Option<Refusal>> {
+    let asked: Vec<NewSeries> = names.iter().map(|name| series(name, "c")).collect();
+    let resolved = index.resolve(home, &asked, &mut |_| Ok(()), at(10)).unwrap();
+    let refusal = |one: Resolved| if let Resolved::Refused(refusal) = one { Some(refusal) } else { None };
+    resolved.into_iter().map(refusal).collect()
+}
+
+fn prefixes_have_room_for_so_many(index: &dyn Index) {
+    const FULL: Option<Refusal> = Some(Refusal::PrefixLimit);
+    assert_eq!(outcomes(index, &home(), &["app.before"]), [None]);
+    let limited = |segments| StatsdHome { prefix_max: Some(PrefixLimit { segments, max: 2 }), ..home() };
+    let one = limited(1);
+    let asked = ["app.a", "app.b@x=y.z", "app", "apple", "web.a", "app.a", "app.before"];
+    assert_eq!(outcomes(index, &one, &asked), [None, FULL, FULL, None, None, None, None]);
+    assert_eq!(outcomes(index, &one, &["web.b", "web.c"]), [None, FULL], "what was written counts");
+    let two = limited(2);
+    assert_eq!(outcomes(index, &two, &["app.x.1", "app.x.2", "app.x.3", "app.y"]), [None, None, FULL, None]);
+    // Deleted alone, with the resource, or moved away: there is room again.
+    let id = |name: &str| {
+        index.metrics_by_name(&[(statsd_resource("default"), name)]).unwrap()[0].clone().unwrap().id
+    };
+    index.delete_metrics(&[id("app.x.1")]).unwrap();
+    assert_eq!(outcomes(index, &two, &["app.x.3", "app.x.4"]), [None, FULL]);
+    let moved = vec![("elsewhere".to_owned(), MetricSpec::Existing(id("app.x.3")))];
+    let thief =
+        NewResource { creator: "statsd".to_owned(), metrics: moved, ..new_resource("generic", "mover") };
+    let thief = index.create_resource(thief).unwrap().id;
+    assert_eq!(outcomes(index, &two, &["app.x.4", "app.x.5"]), [None, FULL]);
+    index.delete_resource("generic", thief, None).unwrap();
+    index.delete_resource("generic", statsd_resource("default"), None).unwrap();
+    assert_eq!(outcomes(index, &two, &["app.x.5", "app.x.6", "app.x.7"]), [None, None, FULL]);
+}
+
+fn only_what_is_made_asks_for_admission(index: &dyn Index) {
+    let asked = ["gate.a", "gate.b", "gate.a"].map(|name| series(name, "c"));
+    let mut seen = Vec::new();
+    let resolved = index.resolve(
+        &home(),
+        &asked,
+        &mut |series| {
+            seen.push(series.name.clone());
+            if series.name == "gate.b" { Err(Refusal::Rate) } else { Ok(()) }
+        },
+        at(10),
+    );
+    assert_eq!(seen, ["gate.a", "gate.b"]);
+    assert_eq!(resolved.unwrap()[1], Resolved::Refused(Refusal::Rate));
+    assert_eq!(outcomes(index, &home(), &["gate.b"]), [None], "nothing was made of it");
 }

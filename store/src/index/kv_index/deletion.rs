@@ -156,6 +156,7 @@ impl Transaction<'_> {
 
     /// Moves the document of an active metric to the deleted ones.
     fn bury(&mut self, id: MetricId, document: Vec<u8>) {
+        self.note_prefix_of(&document, -1);
         self.delete(Family::Index, keys::metric(id));
         self.put(Family::Index, keys::deleted_metric(id), document);
         self.counters.metrics = self.counters.metrics.saturating_sub(1);

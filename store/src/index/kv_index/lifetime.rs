@@ -10,8 +10,9 @@ use orzo_model::resource::ResourceId;
 use orzo_model::{MetricId, Timestamp};
 
 use super::KvIndex;
-use super::documents::{MetricDocument, ResourceView, decode};
-use super::keys;
+use super::documents::ResourceView;
+use super::keys::{self, Key};
+use super::resources::{Current, cut};
 use super::rows::{metric_id, type_text};
 use super::scan::{DONE, NEXT, any, scan};
 use super::transaction::Transaction;
@@ -23,21 +24,32 @@ impl KvIndex {
     pub(super) fn find_living(&self, after: Option<ResourceId>, limit: usize) -> StoreResult<LivingPage> {
         let from = after.map_or_else(|| keys::TYPE_OF.to_vec(), |id| keys::after(keys::type_of(id)));
         let mut seen: Vec<(ResourceId, Arc<str>)> = Vec::new();
+        let (mut last, mut looked_at) = (None, 0);
         scan(&*self.kv, Family::Index, &from, &prefix_end(keys::TYPE_OF), &mut |key, value| {
             let id = keys::last_id(key).ok_or(StoreError::Corrupt { what: "key of a resource" })?;
-            seen.push((ResourceId::from_bytes(id), type_text(value)?));
-            if seen.len() >= limit { DONE } else { NEXT }
+            last = Some(ResourceId::from_bytes(id));
+            let type_name = self.sound(key, type_text(value))?;
+            seen.extend(last.zip(type_name));
+            looked_at += 1;
+            if looked_at >= limit { DONE } else { NEXT }
         })?;
-        let last = seen.last().map(|(id, _)| *id).filter(|_| seen.len() >= limit);
         let mut living = Vec::new();
         for (id, type_name) in seen {
-            if let Some(state) = self.current(&type_name, id)?
-                && ResourceView::decode(&state.bytes)?.ended.is_none()
+            if let Some((ended, _)) = self.end_of(&type_name, id)?
+                && ended.is_none()
             {
                 living.push(id);
             }
         }
-        Ok(LivingPage { living, last })
+        Ok(LivingPage { living, last: last.filter(|_| looked_at >= limit) })
+    }
+
+    /// The end of a resource, if it has one, and since when that is so; `None` if there is no such resource.
+    fn end_of(&self, type_name: &Arc<str>, id: ResourceId) -> StoreResult<Option<(Option<u64>, u64)>> {
+        let Some(state) = self.current(type_name, id)? else { return Ok(None) };
+        let key = keys::resource(type_name, id);
+        let document = self.sound(&key, ResourceView::decode(&state.bytes))?;
+        Ok(document.map(|document| (document.ended, document.since)))
     }
 
     pub(super) fn find_metric_ids(
@@ -54,10 +66,17 @@ impl KvIndex {
                 return DONE;
             }
             let name = String::from_utf8(key[prefix.len()..].to_vec()).ok();
-            names.push(name.zip(metric_id(value)).ok_or(StoreError::Corrupt { what: "metric name" })?);
+            let read = name.zip(metric_id(value)).ok_or(StoreError::Corrupt { what: "metric name" });
+            names.extend(self.sound(key, read)?);
             NEXT
         })?;
         Ok(names)
+    }
+
+    pub(super) fn set_ends(&self, ids: &[ResourceId], now: Timestamp) -> Result<u64> {
+        self.durably(|transaction| {
+            ids.iter().try_fold(0, |ended, id| Ok(ended + u64::from(transaction.set_end(*id, now)?)))
+        })
     }
 
     pub(super) fn clear_ends(&self, heard: &[Heard], now: Timestamp) -> Result<u64> {
@@ -66,9 +85,8 @@ impl KvIndex {
         }
         let mut by_resource: BTreeMap<ResourceId, Vec<Heard>> = BTreeMap::new();
         for heard in heard {
-            let Some(bytes) = self.kv.get(Family::Index, &keys::metric(heard.metric))? else { continue };
-            let document: MetricDocument = decode(&bytes, "metric")?;
-            if let Some(resource) = document.resource {
+            let document = self.metric_document(heard.metric)?;
+            if let Some(resource) = document.and_then(|document| document.resource) {
                 by_resource.entry(resource.into()).or_default().push(*heard);
             }
         }
@@ -90,18 +108,21 @@ impl KvIndex {
 
     /// Whether one of these ends the end, as it looks from outside a transaction.
     fn wakes(&self, id: ResourceId, heard: &[Heard]) -> Result<bool> {
-        let Some(type_name) = self.type_of(id)? else { return Ok(false) };
-        let Some(state) = self.current(&type_name, id)? else { return Ok(false) };
-        let document = ResourceView::decode(&state.bytes)?;
-        let wakes = |heard: &Heard| is_woken(document.ended, document.since, heard);
-        Ok(heard.iter().any(wakes))
+        let key = keys::type_of(id);
+        let Some(type_name) = self.sound(&key, self.type_of(id))?.flatten() else { return Ok(false) };
+        let Some((ended, since)) = self.end_of(&type_name, id)? else { return Ok(false) };
+        Ok(heard.iter().any(|heard| is_woken(ended, since, heard)))
     }
 
     pub(super) fn remove_ended(&self, before: Timestamp, limit: usize) -> Result<Deletion> {
         self.durably(|transaction| {
             let mut deletion = Deletion::default();
-            for id in transaction.ended_before(before, limit)? {
-                let current = transaction.resource(None, id)?;
+            for (key, id) in transaction.ended_before(before, limit)? {
+                let Some(current) = transaction.still_there(id)? else {
+                    // Only after damage: what leads nowhere must not stand in the way of the others.
+                    transaction.delete(Family::IndexBy, key);
+                    continue;
+                };
                 transaction.delete_state(&current.resource)?;
                 deletion.resources += 1;
                 deletion.metrics.extend(transaction.delete_metrics_of(id)?);
@@ -117,12 +138,28 @@ fn is_woken(ended_ns: Option<u64>, since_ns: u64, heard: &Heard) -> bool {
 }
 
 impl Transaction<'_> {
+    /// A resource, unless it is gone or damaged.
+    fn still_there(&self, id: ResourceId) -> Result<Option<Current>> {
+        match self.resource(None, id) {
+            Ok(current) => Ok(Some(current)),
+            Err(Error::NotFound(..)) => Ok(None),
+            Err(Error::Store(error)) => Ok(self.index().sound(&keys::type_of(id), Err(error))?),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_end(&mut self, id: ResourceId, now: Timestamp) -> Result<bool> {
+        let Some(old) = self.still_there(id)? else { return Ok(false) };
+        let mut new = old.resource.clone();
+        if new.ended_at.is_some() || new.started_at > cut(now) {
+            return Ok(false);
+        }
+        new.ended_at = Some(cut(now));
+        self.revise(&old, &mut new, now)
+    }
+
     fn clear_end(&mut self, id: ResourceId, heard: &[Heard], now: Timestamp) -> Result<bool> {
-        let old = match self.resource(None, id) {
-            Ok(old) => old,
-            Err(Error::NotFound(..)) => return Ok(false),
-            Err(error) => return Err(error),
-        };
+        let Some(old) = self.still_there(id)? else { return Ok(false) };
         let (ended, since) = (old.resource.ended_at.map(Timestamp::ns), old.resource.revision_start.ns());
         if !heard.iter().any(|heard| is_woken(ended, since, heard)) {
             return Ok(false);
@@ -132,7 +169,7 @@ impl Transaction<'_> {
         self.revise(&old, &mut new, now)
     }
 
-    fn ended_before(&self, before: Timestamp, limit: usize) -> StoreResult<Vec<ResourceId>> {
+    fn ended_before(&self, before: Timestamp, limit: usize) -> StoreResult<Vec<(Key, ResourceId)>> {
         let mut found = Vec::new();
         let to = keys::ended_before(before);
         scan(self.kv(), Family::IndexBy, keys::ENDED, &to, &mut |key, _| {
@@ -140,7 +177,7 @@ impl Transaction<'_> {
                 return DONE;
             }
             let id = keys::last_id(key).ok_or(StoreError::Corrupt { what: "key of a resource" })?;
-            found.push(ResourceId::from_bytes(id));
+            found.push((key.to_vec(), ResourceId::from_bytes(id)));
             NEXT
         })?;
         Ok(found)

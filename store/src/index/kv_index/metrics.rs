@@ -230,6 +230,7 @@ impl Transaction<'_> {
             self.put_name(resource.into(), name, id);
         }
         self.counters.metrics += 1;
+        self.note_prefix(document, 1);
     }
 
     fn put_name(&mut self, resource: ResourceId, name: &str, id: MetricId) {
@@ -244,6 +245,7 @@ impl Transaction<'_> {
             self.set_count(resource.into(), None);
         }
         document.resource = to.map(|(resource, _)| resource.uuid());
+        self.note_prefix(&document, -1);
         if let Some((resource, name)) = to {
             if let Some(old) = document.name.replace(name.to_owned()) {
                 self.delete(Family::IndexBy, Lookup::MetricName.key(&old, id.to_bytes()));
@@ -251,6 +253,7 @@ impl Transaction<'_> {
             self.put(Family::IndexBy, Lookup::MetricName.key(name, id.to_bytes()), Vec::new());
             self.put_name(resource, name, id);
         }
+        self.note_prefix(&document, 1);
         self.put(Family::Index, keys::metric(id), encode(&document));
     }
 

@@ -22,6 +22,7 @@ mod needle;
 mod order;
 mod plan;
 mod policies;
+mod prefixes;
 mod resources;
 mod rows;
 mod scan;
@@ -47,7 +48,7 @@ use self::damage::Damage;
 use self::documents::{Counters, decode};
 use self::transaction::Writer;
 use super::{
-    DeletedMetric, Deletion, Heard, Index, LivingPage, MetricPage, MetricSpec, NewMetric, NewResource,
+    Admit, DeletedMetric, Deletion, Heard, Index, LivingPage, MetricPage, MetricSpec, NewMetric, NewResource,
     NewSeries, Patched, PolicyChange, Resolved, ResourcePage, ResourcePatch, Result, Rule, StatsdHome,
 };
 use crate::error::Result as StoreResult;
@@ -188,10 +189,6 @@ impl Index for KvIndex {
         self.change_resource(resource_type, id, patch)
     }
 
-    fn set_ended_at(&self, id: ResourceId, ended_at: Option<Timestamp>, now: Timestamp) -> Result<bool> {
-        self.change_end(id, ended_at, now)
-    }
-
     fn delete_resource(
         &self,
         resource_type: &str,
@@ -269,6 +266,10 @@ impl Index for KvIndex {
         Ok(self.find_metric_ids(id, after, limit)?)
     }
 
+    fn end_resources(&self, ids: &[ResourceId], now: Timestamp) -> Result<u64> {
+        self.set_ends(ids, now)
+    }
+
     fn revive(&self, heard: &[Heard], now: Timestamp) -> Result<u64> {
         self.clear_ends(heard, now)
     }
@@ -289,8 +290,14 @@ impl Index for KvIndex {
         Ok(self.kv.sync()?)
     }
 
-    fn resolve(&self, home: &StatsdHome, new: &[NewSeries], now: Timestamp) -> Result<Vec<Resolved>> {
-        self.resolve_series(home, new, now)
+    fn resolve(
+        &self,
+        home: &StatsdHome,
+        new: &[NewSeries],
+        admit: &mut Admit<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<Resolved>> {
+        self.resolve_series(home, new, admit, now)
     }
 }
 

@@ -58,20 +58,6 @@ impl KvIndex {
         resource.metrics = self.metric_names(id)?.into_iter().collect();
         Ok(Patched { resource, revised })
     }
-
-    pub(super) fn change_end(
-        &self,
-        id: ResourceId,
-        ended_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<bool> {
-        self.durably(|transaction| {
-            let old = transaction.resource(None, id)?;
-            let mut new = old.resource.clone();
-            new.ended_at = ended_at.map(cut);
-            transaction.revise(&old, &mut new, now)
-        })
-    }
 }
 
 /// A current state as a transaction finds it.
@@ -233,7 +219,7 @@ fn set_attributes(resource: &mut Resource, entry: &TypeEntry, values: &[(String,
 }
 
 /// Cuts an instant to the grain.
-fn cut(at: Timestamp) -> Timestamp {
+pub(super) fn cut(at: Timestamp) -> Timestamp {
     at.saturating_sub(at.ns() % MICRO)
 }
 

@@ -13,7 +13,7 @@ use super::keys;
 use super::rows::metric_id;
 use super::transaction::Transaction;
 use crate::error::Result as StoreResult;
-use crate::index::{Error, NewResource, NewSeries, Refusal, Resolved, Result, StatsdHome};
+use crate::index::{Admit, Error, NewResource, NewSeries, Refusal, Resolved, Result, StatsdHome};
 use crate::kv::Family;
 
 impl KvIndex {
@@ -22,6 +22,7 @@ impl KvIndex {
         &self,
         home: &StatsdHome,
         new: &[NewSeries],
+        admit: &mut Admit<'_>,
         now: Timestamp,
     ) -> Result<Vec<Resolved>> {
         let mut resolved: Vec<Option<Resolved>> = Vec::with_capacity(new.len());
@@ -30,9 +31,12 @@ impl KvIndex {
         }
         if resolved.iter().any(Option::is_none) {
             let mut transaction = self.begin();
+            if let Some(limit) = home.prefix_max {
+                transaction.count_prefixes(limit.segments)?;
+            }
             for (slot, series) in resolved.iter_mut().zip(new) {
                 if slot.is_none() {
-                    *slot = Some(transaction.resolve(home, series, now)?);
+                    *slot = Some(transaction.resolve(home, series, admit, now)?);
                 }
             }
             transaction.commit()?;
@@ -91,7 +95,13 @@ impl NewSeries {
 }
 
 impl Transaction<'_> {
-    fn resolve(&mut self, home: &StatsdHome, series: &NewSeries, now: Timestamp) -> Result<Resolved> {
+    fn resolve(
+        &mut self,
+        home: &StatsdHome,
+        series: &NewSeries,
+        admit: &mut Admit<'_>,
+        now: Timestamp,
+    ) -> Result<Resolved> {
         let resource = match check(home, series) {
             Ok(resource) => resource,
             Err(refusal) => return Ok(Resolved::Refused(refusal)),
@@ -104,8 +114,11 @@ impl Transaction<'_> {
             (_, Some((id, metric))) if series.may_own(&metric) => self.take(id, metric, series, true),
             (_, Some(_)) => Ok(Resolved::Refused(Refusal::Name)),
             (Some((id, metric)), None) if series.may_own(&metric) => self.take(id, metric, series, false),
-            (Some(_), None) => self.make(home, series, resource, typed, true, now),
-            (None, None) => self.make(home, series, resource, plain, false, now),
+            (owner, None) => match self.admit(home, series, resource, admit)? {
+                Some(refusal) => Ok(Resolved::Refused(refusal)),
+                None if owner.is_some() => self.make(home, series, resource, typed, true, now),
+                None => self.make(home, series, resource, plain, false, now),
+            },
         }
     }
 
@@ -133,6 +146,7 @@ impl Transaction<'_> {
         };
         if document.statsd.is_none() {
             document.statsd = Some(StatsdDocument::from(&series.series));
+            self.note_prefix(&document, 1);
             self.put(Family::Index, keys::metric(id), encode(&document));
         }
         Ok(Resolved::Metric { id, policy, created: false, renamed })
@@ -150,9 +164,6 @@ impl Transaction<'_> {
         let Ok(policy) = self.catalog.policy_for(series.policy.as_deref(), &series.name).cloned() else {
             return Ok(Resolved::Refused(Refusal::NoPolicy));
         };
-        if self.is_full(home, resource)? {
-            return Ok(Resolved::Refused(Refusal::Limit));
-        }
         if !self.ensure_resource(home, series, resource, now)? {
             return Ok(Resolved::Refused(Refusal::Resource));
         }
@@ -170,6 +181,26 @@ impl Transaction<'_> {
         self.insert_metric(id, &document);
         self.set_count(resource, count.map(|count| count + 1));
         Ok(Resolved::Metric { id, policy, created: true, renamed })
+    }
+
+    /// Why nothing may be made for a series, if so. What `admit` lets in it may count: it is asked last.
+    fn admit(
+        &mut self,
+        home: &StatsdHome,
+        series: &NewSeries,
+        resource: ResourceId,
+        admit: &mut Admit<'_>,
+    ) -> StoreResult<Option<Refusal>> {
+        if self.catalog.policy_for(series.policy.as_deref(), &series.name).is_err() {
+            return Ok(Some(Refusal::NoPolicy));
+        }
+        if self.is_full(home, resource)? {
+            return Ok(Some(Refusal::Limit));
+        }
+        if home.prefix_max.is_some_and(|limit| self.metrics_with_prefix_of(&series.name) >= limit.max) {
+            return Ok(Some(Refusal::PrefixLimit));
+        }
+        Ok(admit(series).err())
     }
 
     fn is_full(&mut self, home: &StatsdHome, resource: ResourceId) -> StoreResult<bool> {

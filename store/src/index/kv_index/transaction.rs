@@ -13,6 +13,7 @@ use super::KvIndex;
 use super::catalog::Catalog;
 use super::documents::{Counters, encode};
 use super::keys::{self, Key};
+use super::prefixes::Prefixes;
 use crate::error::Result as StoreResult;
 use crate::index::Result;
 use crate::index::put_off::owe;
@@ -24,6 +25,8 @@ pub(super) struct Writer {
     pub counters: Counters,
     /// Active metrics of resources that a statsd door writes to under a limit.
     metrics_of: HashMap<ResourceId, u64>,
+    /// `None`: no door has a limit on prefixes.
+    prefixes: Option<Prefixes>,
 }
 
 /// Changes under way. Dropping it forgets them.
@@ -38,6 +41,8 @@ pub(super) struct Transaction<'a> {
     pending: [(Family, Changes); 2],
     /// What becomes of [`Writer::metrics_of`]; `None`: not known any more.
     counts: HashMap<ResourceId, Option<u64>>,
+    /// What becomes of [`Writer::prefixes`].
+    pub prefix_changes: HashMap<Box<str>, i64>,
 }
 
 /// What keys get; `None`: they go.
@@ -45,7 +50,7 @@ type Changes = BTreeMap<Key, Option<Vec<u8>>>;
 
 impl Writer {
     pub(super) fn new(counters: Counters) -> Self {
-        Writer { counters, metrics_of: HashMap::new() }
+        Writer { counters, metrics_of: HashMap::new(), prefixes: None }
     }
 }
 
@@ -60,6 +65,7 @@ impl KvIndex {
             new_catalog: None,
             pending: [Family::Index, Family::IndexBy].map(|family| (family, Changes::new())),
             counts: HashMap::new(),
+            prefix_changes: HashMap::new(),
         }
     }
 
@@ -108,6 +114,15 @@ impl<'a> Transaction<'a> {
 
     pub(super) fn set_count(&mut self, id: ResourceId, count: Option<u64>) {
         self.counts.insert(id, count);
+    }
+
+    pub(super) fn prefixes(&self) -> Option<&Prefixes> {
+        self.writer.prefixes.as_ref()
+    }
+
+    /// Counted from what is written, so nothing of this transaction may be pending.
+    pub(super) fn set_prefixes(&mut self, prefixes: Prefixes) {
+        self.writer.prefixes = Some(prefixes);
     }
 
     /// The snapshot that this transaction is going to publish.
@@ -159,6 +174,11 @@ impl<'a> Transaction<'a> {
                 Some(count) => self.writer.metrics_of.insert(id, count),
                 None => self.writer.metrics_of.remove(&id),
             };
+        }
+        if !self.prefix_changes.is_empty()
+            && let Some(prefixes) = &mut self.writer.prefixes
+        {
+            prefixes.apply(self.prefix_changes);
         }
         if let Some(catalog) = self.new_catalog.take() {
             *self.index.catalog.write() = Arc::new(catalog);
