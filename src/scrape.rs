@@ -247,13 +247,13 @@ impl Scrape {
 const REFUSED_HELP: &str = "Times that a new series was refused because there are too many, by prefix: the ten prefixes \
     refused most often, and all others together (empty).";
 
-/// A label's value: what Prometheus asks to be escaped, and control characters, which nobody needs to see.
+/// A label's value.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\\' | '"' => out.extend(['\\', c]),
-            c if c.is_control() => out.push('_'),
+            '\n' => out.push_str("\\n"),
             c => out.push(c),
         }
     }

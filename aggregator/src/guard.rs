@@ -117,6 +117,10 @@ impl State {
 impl Refused {
     fn add(&mut self, prefix: &str) {
         self.total += 1;
+        // Nobody could be told from all others by it.
+        if prefix.is_empty() {
+            return;
+        }
         if let Some(count) = self.counts.get_mut(prefix) {
             *count += 1;
             return;
@@ -182,11 +186,12 @@ mod tests {
                 guard.refused(&format!("worst{number}.{round}"));
             }
             guard.refused(&format!("once{round}.x"));
+            guard.refused(".x");
         }
         let Offenders { prefixes, others } = guard.offenders();
         assert_eq!(prefixes.len(), OFFENDERS);
         assert_eq!(prefixes[..3], ["worst0", "worst1", "worst2"].map(|name| (name.to_owned(), 200)));
-        assert_eq!(prefixes.iter().map(|(_, count)| count).sum::<u64>() + others, 800);
+        assert_eq!(prefixes.iter().map(|(_, count)| count).sum::<u64>() + others, 1000);
         assert!(guard.state.lock().refused.counts.len() <= OFFENDERS_REMEMBERED);
     }
 }

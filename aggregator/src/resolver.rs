@@ -271,6 +271,7 @@ mod tests {
             default_resource: "statsd".into(),
             metrics_max: None,
             metrics_per_resource_max: None,
+            prefix_max: None,
         };
         Resolver {
             index: Arc::new(index),
@@ -278,6 +279,7 @@ mod tests {
             rules: StatsdRules { home, policies: Kind::ALL.map(|_| Some("p".into())) },
             names: crossbeam::channel::unbounded().1,
             handle: Handle::new(Partitions::DEFAULT, Vec::new()).0,
+            guard: Arc::default(),
             clock: || testing::at(0),
         }
     }

@@ -215,6 +215,14 @@ mod tests {
         check_keys(|c| c.statsd.flush_interval = Span::milliseconds(100), &[]);
         check_keys(|c| c.statsd.flush_interval = Span::milliseconds(99), &["statsd.flush_interval"]);
         check_keys(|c| c.threads.listeners = Auto::Is(65), &["threads.listeners"]);
+        check_keys(|c| c.statsd.prefix_segments = 8, &[]);
+        check_keys(|c| c.statsd.prefix_segments = 9, &["statsd.prefix_segments"]);
+        check_keys(|c| c.statsd.max_new_series_per_second = 1_000_001, &["statsd.max_new_series_per_second"]);
+        check_keys(|c| c.janitor.resource_cleanup_after = Span::hours(87_600), &[]);
+        check_keys(
+            |c| c.janitor.resource_cleanup_after = Span::hours(87_601),
+            &["janitor.resource_cleanup_after"],
+        );
     }
 
     #[test]
