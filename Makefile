@@ -1,7 +1,7 @@
 # The two commands: `make run` starts the daemon, `make test` runs everything that CI runs.
 # Build products go to a cache outside the clone, CARGO_TARGET_DIR if you set it (see scripts/env.sh).
 
-.PHONY: help run build test nightly bench bench-api conformance docs
+.PHONY: help run build test nightly bench bench-api conformance package package-test docs
 
 help:
 	@echo "make run          build and start the daemon with its embedded store (ARGS='--config FILE')"
@@ -11,6 +11,8 @@ help:
 	@echo "make bench-api    the API on a daemon of its own, with the aims beside (ARGS='RESOURCES METRICS GROUPED')"
 	@echo "make build        build only"
 	@echo "make conformance  the reference's HTTP tests against the daemon (ARGS='--only NAME -v')"
+	@echo "make package      the Debian package, in the directory ARGS names"
+	@echo "make package-test installs, upgrades and purges that package in a clean root; as root"
 	@echo "make docs         rewrite docs/config.md from the comments in src/config"
 
 run:
@@ -34,6 +36,12 @@ bench-api:
 conformance: build
 	@scripts/clients
 	@scripts/conformance $(ARGS)
+
+package: build
+	@scripts/package $(or $(ARGS),/tmp/orzo-package)
+
+package-test: build
+	@scripts/package-test
 
 docs:
 	@bash -c '. scripts/env.sh && ORZO_WRITE_DOCS=1 cargo test --release --workspace the_reference_page'

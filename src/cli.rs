@@ -13,7 +13,14 @@ use uuid::Uuid;
 
 use crate::bench::Bench;
 use crate::check::{self, Check};
+use crate::commands::backup::{BACKUP_EXAMPLES, Backup, RESTORE_EXAMPLES, Restore};
 use crate::commands::doctor::{self, Doctor};
+use crate::commands::generate::Generate;
+use crate::commands::objects::{self, ArchivePolicy, Metric, Resource};
+use crate::commands::query::{self, Query};
+use crate::commands::status::{STATUS_EXAMPLES, Status, TOP_EXAMPLES, Top};
+use crate::commands::take_over::{self, TakeOver};
+use crate::commands::transfer::{EXPORT_EXAMPLES, Export, IMPORT_EXAMPLES, Import};
 use crate::config::{self, Problems, RESOURCE_ID, Span};
 use crate::series::Series;
 
@@ -58,6 +65,39 @@ pub enum Command {
     /// Look at the machine: what is wrong with it for this daemon, why it matters, and what mends it.
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(Doctor),
+    /// What the daemon has received, lost and holds.
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(Status),
+    /// The same again and again, with how fast it grows.
+    #[command(after_help = TOP_EXAMPLES)]
+    Top(Top),
+    /// Values of a metric, or of an expression over many.
+    #[command(after_help = query::EXAMPLES)]
+    Query(Query),
+    /// List and show metrics.
+    #[command(subcommand, after_help = objects::METRIC_EXAMPLES)]
+    Metric(Metric),
+    /// List and show resources.
+    #[command(subcommand, after_help = objects::RESOURCE_EXAMPLES)]
+    Resource(Resource),
+    /// List and show archive policies.
+    #[command(subcommand, after_help = objects::POLICY_EXAMPLES)]
+    ArchivePolicy(ArchivePolicy),
+    /// Copy the database of a daemon that runs, as it is at one moment.
+    #[command(after_help = BACKUP_EXAMPLES)]
+    Backup(Backup),
+    /// Put a backup where the daemon will look for its database.
+    #[command(after_help = RESTORE_EXAMPLES)]
+    Restore(Restore),
+    /// Write all objects and values as JSON lines.
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(Export),
+    /// Send what was exported to a daemon.
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(Import),
+    /// Let the program on disk take the place of the daemon that runs, with its sockets.
+    #[command(after_help = take_over::EXAMPLES)]
+    TakeOver(TakeOver),
     /// Send statsd lines whose sums are known, and compare with what the daemon received and stored.
     #[command(after_help = BLAST_EXAMPLES)]
     Blast(Box<Blast>),
@@ -70,6 +110,9 @@ pub enum Command {
     /// Look after many series at once.
     #[command(subcommand)]
     Series(Series),
+    /// Write manual pages, completions for shells and the default configuration, for packages.
+    #[command(hide = true)]
+    Generate(Generate),
 }
 
 /// Which configuration.

@@ -8,6 +8,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -17,24 +18,31 @@ use orzo_aggregator::{
     Driver, Durability, Flusher, GaugeDialect, Guard, Handle, Rates, Recovered, Resolver, Semantics, Shard,
     ShardConfig, StatsdRules, Syncer,
 };
-use orzo_base::{Consumer, Exchange, Producer, Stop};
-use orzo_ingest::{BoundSocket, Listener, ListenerConfig, Naming, Routes};
+use orzo_base::{CachePadded, Consumer, Counter, Exchange, Producer, Stop};
+use orzo_http::{ApiSlot, Ctx};
+use orzo_ingest::{BoundSocket, Listener, ListenerConfig, ListenerCounters, Naming, Routes};
 use orzo_model::resource::ResourceId;
-use orzo_model::{Batch, Kind, Method, MethodSet, Timestamp};
+use orzo_model::{Batch, Kind, Timestamp};
 use orzo_store::index::{PrefixLimit, StatsdHome};
 use orzo_store::{Backlog, Kv};
 use orzo_tuning::{Machine, Plan};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use crate::config::{self, Config, RESOURCE_NAME};
+use crate::control::Control;
 use crate::engine::Engine;
 use crate::janitor::Janitor;
+use crate::logging::Level;
+use crate::reload::Reload;
 use crate::scrape::Scrape;
 use crate::stores::Stores;
+use crate::take_over::{Kept, Successor};
 use crate::threads::{join, spawn};
-use crate::{defaults, janitor, logging, medic, sockets};
+use crate::{defaults, janitor, logging, medic, notify, reload, sockets, take_over};
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn serve(file: Option<&Path>) -> ExitCode {
@@ -45,8 +53,8 @@ pub fn serve(file: Option<&Path>) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    logging::start(&loaded.config.log);
-    match run(&loaded.config) {
+    let level = logging::start(&loaded.config.log);
+    match run(file, &loaded.config, level) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -59,20 +67,53 @@ fn now() -> Timestamp {
     Timestamp::saturating_from_ns(orzo_base::clock::now_ns())
 }
 
-fn run(config: &Config) -> Result<()> {
+fn run(file: Option<&Path>, config: &Config, level: Level) -> Result<()> {
     let started = Instant::now();
+    let successor = Successor::new(file.map(Path::to_owned))?;
     let plan = orzo_tuning::plan(&Machine::read(), &config.wishes());
     plan.reasons.iter().for_each(|reason| tracing::info!("{reason}"));
-    let daemon = Daemon::start(config, &plan)?;
+    let mut daemon = Daemon::start(config, &plan)?;
+    let (mut ends, mut hangup) = {
+        let _runtime = daemon.runtime.enter();
+        (EndSignals::new()?, signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?)
+    };
+    let (take_over, mut wanted) = unbounded_channel();
+    daemon.open_control(config, successor.clone(), take_over)?;
+    notify::watchdog(daemon.handle.clone()).context("cannot start the watchdog")?;
+    let mut reload = Reload {
+        file: file.map(Path::to_owned),
+        running: config.clone(),
+        plan: plan.clone(),
+        ctx: daemon.ctx.clone(),
+        slot: daemon.slot.clone(),
+        level,
+    };
     tracing::info!(http = %config.http.listen, took_ms = started.elapsed().as_millis() as u64, "ready");
+    notify::send(notify::READY);
 
-    let signal = daemon.runtime.block_on(wait_for_signal())?;
-    tracing::info!(signal, "stopping: storing everything that was received");
-    let stopping = Instant::now();
-    daemon.runtime.spawn(enforce_deadline(config.shutdown_deadline.0));
-    daemon.stop()?;
-    tracing::info!(took_ms = stopping.elapsed().as_millis() as u64, "stopped");
-    Ok(())
+    let end = daemon.runtime.block_on(async {
+        loop {
+            tokio::select! {
+                name = ends.next() => break End::Signal(name),
+                _ = hangup.recv() => {
+                    notify::send(notify::RELOADING);
+                    reload.run();
+                    notify::send(notify::READY);
+                }
+                Some(()) = wanted.recv() => break End::TakeOver,
+            }
+        }
+    });
+    drop(reload);
+    daemon.end(&end, config.shutdown_deadline.0, &successor)
+}
+
+/// How a daemon ends.
+enum End {
+    /// By the signal of this name.
+    Signal(&'static str),
+    /// Another program takes its place, as somebody with access to the control socket wants it.
+    TakeOver,
 }
 
 /// Everything that runs.
@@ -83,6 +124,11 @@ struct Daemon {
     shards: Shards,
     stop_listeners: Stop,
     listeners: Vec<JoinHandle<std::io::Result<()>>>,
+    counters: Vec<Arc<CachePadded<ListenerCounters>>>,
+    /// Descriptors of everything that listens.
+    kept: Kept,
+    ctx: Ctx,
+    slot: ApiSlot,
     stop_http: oneshot::Sender<()>,
     serving: tokio::task::JoinHandle<orzo_http::Drained>,
     stop_keepers: Stop,
@@ -93,13 +139,11 @@ impl Daemon {
     fn start(config: &Config, plan: &Plan) -> Result<Self> {
         let stores = Stores::open(config, plan)?;
         if config.archive_policies.create_defaults {
-            let made = defaults::create(&*stores.index, methods(config));
+            let made = defaults::create(&*stores.index, config.default_methods());
             made.context("cannot make the default archive policies")?;
         }
-        let sockets = sockets::bind(&config.statsd, plan.listeners)?;
+        let (sockets, http, kept) = listen(config, plan)?;
         let runtime = runtime(plan)?;
-        let http = runtime.block_on(TcpListener::bind(config.http.listen));
-        let http = http.with_context(|| format!("cannot listen on http://{}", config.http.listen))?;
         let (producers, lanes) = Exchange::open(plan.listeners, plan.shards, Batch::new);
         let bells = lanes.iter().map(|lane| lane.doorbell().clone()).collect();
         let (handle, inboxes) = Handle::new(stores.identity.partitions, bells);
@@ -108,13 +152,13 @@ impl Daemon {
 
         let stop_listeners = Stop::new();
         let listeners = listeners(config, plan, &stores, sockets, producers, &stop_listeners)?;
-        let counters = listeners.iter().map(Listener::counters).collect();
+        let counters: Vec<_> = listeners.iter().map(Listener::counters).collect();
         let engine = Engine {
             handle: handle.clone(),
             aggregates: stores.aggregates.clone(),
             stores: stores.clone(),
             scrape: Scrape {
-                listeners: counters,
+                listeners: counters.clone(),
                 handle: handle.clone(),
                 stores: stores.clone(),
                 guard,
@@ -124,8 +168,11 @@ impl Daemon {
             threads: plan.shards.max(2),
         };
         let (stop_http, http_stops) = oneshot::channel();
-        let api = api(config, plan, &stores, engine)?;
-        let serving = runtime.spawn(orzo_http::Server::new(api).serve(http, async {
+        let ctx = Ctx { index: stores.index.clone(), engine: Arc::new(engine), clock: now };
+        let server = orzo_http::Server::new(reload::api(config, plan, ctx.clone())?);
+        let slot = server.slot();
+        let http = runtime.block_on(async { TcpListener::from_std(http) })?;
+        let serving = runtime.spawn(server.serve(http, async {
             // Dropping the sender stops, too.
             let _ = http_stops.await;
         }));
@@ -139,11 +186,56 @@ impl Daemon {
             shards,
             stop_listeners,
             listeners,
+            counters,
+            kept,
+            ctx,
+            slot,
             stop_http,
             serving,
             stop_keepers,
             keepers,
         })
+    }
+
+    fn open_control(
+        &mut self,
+        config: &Config,
+        successor: Successor,
+        take_over: UnboundedSender<()>,
+    ) -> Result<()> {
+        let control = Control {
+            data_dir: config.data_dir.clone(),
+            kv: self.stores.kv.clone(),
+            started: orzo_base::clock::now_ns(),
+            successor,
+            take_over,
+            checkpoints: AtomicU64::new(0),
+        };
+        control.start()
+    }
+
+    /// Stops, and lets the successor take over if that is how it ends.
+    fn end(mut self, end: &End, deadline: Duration, successor: &Successor) -> Result<()> {
+        let stopping = Instant::now();
+        self.runtime.spawn(enforce_deadline(deadline));
+        // Without a successor nobody may wait in front of a closed door.
+        let kept = std::mem::take(&mut self.kept);
+        let kept = match end {
+            End::TakeOver => {
+                kept.keep_paths();
+                notify::send(notify::RELOADING);
+                tracing::info!("storing everything that was received, for another program to go on");
+                Some(kept)
+            }
+            End::Signal(signal) => {
+                notify::send(notify::STOPPING);
+                tracing::info!(signal, "stopping: storing everything that was received");
+                None
+            }
+        };
+        self.stop()?;
+        tracing::info!(took_ms = stopping.elapsed().as_millis() as u64, "stopped");
+        kept.map_or(Ok(()), |kept| successor.become_it(&kept))
     }
 
     fn stop(self) -> Result<()> {
@@ -160,6 +252,7 @@ impl Daemon {
         self.shards.join();
         self.stop_keepers.request();
         join(self.keepers);
+        log_account(&self.counters, &self.handle);
         self.stores.kv.sync().context("the log could not be synced")?;
         // The log holds everything already: this makes the next start quick.
         self.stores.kv.engine().flush().context("the log could not be folded into tables")
@@ -172,6 +265,38 @@ fn keepers(config: &Config, stores: &Stores, handle: &Handle, stop: &Stop) -> Re
     let janitor = spawn("janitor", move || janitor.run(&stopped))?;
     let (kv, stopped) = (stores.kv.clone(), stop.clone());
     Ok(vec![janitor, spawn("medic", move || medic::run(&kv, &stopped))?])
+}
+
+/// Counters end with the process; their sums stay in the log, so that what several runs received can be added up.
+fn log_account(listeners: &[Arc<CachePadded<ListenerCounters>>], handle: &Handle) {
+    let listened =
+        |read: fn(&ListenerCounters) -> u64| -> u64 { listeners.iter().map(|one| read(one)).sum() };
+    let shards = || (0..handle.shards()).map(|shard| handle.counters(shard));
+    let dropped = |drops: &[Counter]| -> u64 { drops.iter().map(Counter::get).sum() };
+    tracing::info!(
+        datagrams = listened(|one| one.datagrams.get()),
+        kernel_drops = listened(|one| one.kernel_drops.get()),
+        lines = listened(|one| one.lines.get()),
+        lines_dropped = listeners.iter().map(|one| dropped(&one.drops)).sum::<u64>(),
+        samples = listened(|one| one.samples.get()),
+        samples_applied = shards().map(|one| one.samples_applied.get()).sum::<u64>(),
+        samples_dropped = shards().map(|one| dropped(&one.samples_dropped)).sum::<u64>(),
+        "the account of this run"
+    );
+}
+
+type Listening = (Vec<Vec<BoundSocket>>, std::net::TcpListener, Kept);
+
+/// Everything that listens: taken over from the program before, or bound.
+fn listen(config: &Config, plan: &Plan) -> Result<Listening> {
+    let mut inherited = take_over::inherited()?;
+    let statsd = sockets::bind(&config.statsd, plan.listeners, &mut inherited)?;
+    let http = take_over::http_listener(config.http.listen, &mut inherited)?;
+    for address in inherited.rest() {
+        tracing::warn!(%address, "the program before listened there, the configuration does not any more");
+    }
+    let kept = Kept::new(&statsd, &http).context("cannot keep sockets open")?;
+    Ok((statsd, http, kept))
 }
 
 /// Listeners that do not run yet.
@@ -193,21 +318,10 @@ fn listeners(
     made.context("cannot start a listener")
 }
 
-fn methods(config: &Config) -> MethodSet {
-    let names = config.archive_policies.default_aggregation_methods.iter();
-    names.filter_map(|name| Method::parse(name)).collect()
-}
-
 fn runtime(plan: &Plan) -> Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(plan.http).thread_name("http").enable_all();
     builder.build().context("cannot start the HTTP threads")
-}
-
-fn api(config: &Config, plan: &Plan, stores: &Stores, engine: Engine) -> Result<orzo_http::Api> {
-    let ctx = orzo_http::Ctx { index: stores.index.clone(), engine: Arc::new(engine), clock: now };
-    let options = sockets::http_config(config, plan, methods(config))?;
-    orzo_http::Api::new(options, ctx).context("the access rules cannot be read")
 }
 
 fn janitor(config: &Config, stores: &Stores, handle: &Handle) -> Janitor {
@@ -234,19 +348,37 @@ fn host_name() -> String {
     if name.trim().is_empty() { "localhost".into() } else { name.trim().into() }
 }
 
-async fn wait_for_signal() -> Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// The signals that ask for an end. None is missed while somebody has this.
+struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl EndSignals {
+    fn new() -> Result<Self> {
+        Ok(EndSignals {
+            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 /// Past the deadline, or at a second signal, the process ends as it is: recovery covers the rest.
 async fn enforce_deadline(deadline: Duration) {
-    let why = match tokio::time::timeout(deadline, wait_for_signal()).await {
+    let again = async {
+        match EndSignals::new() {
+            Ok(mut signals) => signals.next().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let why = match tokio::time::timeout(deadline, again).await {
         Ok(_) => "a second signal came",
         Err(_) => "the deadline has passed",
     };

@@ -133,6 +133,9 @@ impl Scrape {
         self.shard_labels(&mut page);
         self.store(&mut page);
         self.refused_series(&mut page);
+        let name = "orzo_memory_bytes";
+        page.metric(name, Type::Gauge, "Memory of the daemon that is resident.");
+        page.write(format_args!("{name} {}\n", resident_bytes().unwrap_or(0)));
         page.0
     }
 
@@ -258,6 +261,14 @@ fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+/// `/proc/self/status`; nothing where there is none.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = kib.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
 }
 
 fn seconds(ns: u64) -> f64 {

@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use hyper::header::HeaderName;
 use orzo_http::{AuthMode, PageFacts};
-use orzo_ingest::{Address, BoundSocket, Endpoint, Limits};
+use orzo_ingest::{Address, BoundSocket, Endpoint, Inherited, Limits};
 use orzo_model::{MethodSet, Profile};
 use orzo_tuning::Plan;
 
 use crate::config::{self, Config, Statsd};
 
-/// Binds every statsd endpoint: one list of sockets for each listener.
-pub(crate) fn bind(statsd: &Statsd, listeners: usize) -> Result<Vec<Vec<BoundSocket>>> {
+/// Binds every statsd endpoint, unless its sockets are inherited: one list of sockets for each listener.
+pub(crate) fn bind(
+    statsd: &Statsd,
+    listeners: usize,
+    inherited: &mut Inherited,
+) -> Result<Vec<Vec<BoundSocket>>> {
     let endpoints: Vec<Endpoint> = addresses(statsd).map(|address| endpoint(statsd, address)).collect();
-    let bound = orzo_ingest::bind(&endpoints, listeners)?;
+    let bound = orzo_ingest::bind_or_inherit(&endpoints, listeners, inherited)?;
     for socket in bound.iter().flatten() {
         let granted = socket.receive_buffer_bytes();
         tracing::info!(address = %socket.address(), receive_buffer_bytes = granted, "listening");

@@ -174,8 +174,8 @@ impl Examination {
     }
 }
 
-/// Makes every setting that is not as it should be, and writes all kernel parameters to a file: a second run, when they
-/// are fine, must not lose them there.
+/// Makes every setting that is not as it should be, and writes kernel parameters to a file: those, and which it holds
+/// already, since a second run, when they are fine, must not lose them.
 fn apply(findings: &[Finding], root: &Path, sysctl_file: &Path) -> Result<Vec<String>, String> {
     let mut done = Vec::new();
     let amiss = findings.iter().filter(|finding| finding.state == State::Advice);
@@ -184,16 +184,20 @@ fn apply(findings: &[Finding], root: &Path, sysctl_file: &Path) -> Result<Vec<St
         fs::write(&path, setting.value()).map_err(failed(&path))?;
         done.push(setting.command());
     }
+    let old = fs::read_to_string(sysctl_file).unwrap_or_default();
+    let is_kept = |key: &str| old.lines().any(|line| line.starts_with(key));
     let parameters: String = findings
         .iter()
         .filter_map(|finding| match finding.setting.as_ref()? {
-            Setting::Sysctl { key, value } => Some(format!("{key} = {value}\n")),
-            Setting::Sys { .. } => None,
+            Setting::Sysctl { key, value } if finding.state == State::Advice || is_kept(key) => {
+                Some(format!("{key} = {value}\n"))
+            }
+            _ => None,
         })
         .collect();
     let text =
         format!("# Written by `orzo doctor --apply`; read at each start of the machine.\n{parameters}");
-    if fs::read_to_string(sysctl_file).is_ok_and(|old| old == text) {
+    if parameters.is_empty() || old == text {
         return Ok(done);
     }
     if let Some(directory) = sysctl_file.parent() {
@@ -222,26 +226,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_amiss_is_set_and_everything_is_kept() {
+    fn what_is_amiss_is_set_and_kept() {
         let root = tempfile::tempdir().unwrap();
         let parameter = |name: &str| root.path().join("proc/sys/net/core").join(name);
         fs::create_dir_all(parameter("x").parent().unwrap()).unwrap();
         let findings = [
             finding(State::Advice, sysctl("net.core.rmem_max", "32")),
-            finding(State::Fine, sysctl("net.core.netdev_max_backlog", "64")),
+            finding(State::Fine, sysctl("net.ipv4.udp_mem", "64")),
             finding(State::Advice, None),
         ];
         let file = root.path().join("etc/sysctl.d/60-orzo.conf");
         let done = apply(&findings, root.path(), &file).unwrap();
         assert_eq!(done, ["sysctl -w net.core.rmem_max=32".to_owned(), format!("wrote {}", file.display())]);
         assert_eq!(fs::read_to_string(parameter("rmem_max")).unwrap(), "32");
-        assert!(!parameter("netdev_max_backlog").exists());
         let kept = fs::read_to_string(&file).unwrap();
-        assert!(kept.ends_with("net.core.rmem_max = 32\nnet.core.netdev_max_backlog = 64\n"), "{kept}");
+        assert!(kept.ends_with(".\nnet.core.rmem_max = 32\n"), "{kept}");
 
         let fine = [findings[1].clone(), finding(State::Fine, sysctl("net.core.rmem_max", "32"))];
-        apply(&fine, root.path(), &file).unwrap();
-        assert!(fs::read_to_string(&file).unwrap().contains("rmem_max = 32"));
+        assert!(apply(&fine, root.path(), &file).unwrap().is_empty());
+        assert_eq!(fs::read_to_string(&file).unwrap(), kept);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the configuration leaves to the machine and what it asks of the system, in the words of `orzo_tuning`.
 
+use orzo_model::{Method, MethodSet};
 use orzo_tuning::{Wants, Wishes};
 
 use super::tree::Config;
@@ -20,6 +21,12 @@ impl Config {
             write_buffers: self.store.write_buffers.set().map(|size| size.0),
             max_series: self.statsd.max_series.set(),
         }
+    }
+
+    /// Methods of an archive policy that is created without any.
+    pub fn default_methods(&self) -> MethodSet {
+        let names = self.archive_policies.default_aggregation_methods.iter();
+        names.filter_map(|name| Method::parse(name)).collect()
     }
 
     /// What is asked of the system, for [`orzo_tuning::advise()`].

@@ -35,6 +35,7 @@ pub(crate) struct Daemon {
     extra_http: String,
     /// Shell words before the command; none: no shell.
     wrapper: String,
+    environment: Vec<(String, String)>,
 }
 
 /// What the daemon answers.
@@ -72,6 +73,31 @@ impl Daemon {
         Self::start_configured("", extra)
     }
 
+    /// Configured, but not started.
+    pub(crate) fn idle() -> Self {
+        let daemon = Self::prepare("");
+        fs::write(daemon.path("orzo.toml"), daemon.config()).unwrap();
+        daemon
+    }
+
+    /// A command of the program with this daemon's configuration.
+    pub(crate) fn command(&self, args: &[&str]) -> Output {
+        let config = self.path("orzo.toml");
+        Command::new(ORZO).args(args).args(["--config", config.to_str().unwrap()]).output().unwrap()
+    }
+
+    /// A variable for the next start.
+    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status =
+            Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
     fn start_configured(extra: &str, extra_http: &str) -> Self {
         let mut daemon = Self::prepare(extra);
         daemon.extra_http = extra_http.to_owned();
@@ -83,7 +109,8 @@ impl Daemon {
     pub(crate) fn prepare(extra: &str) -> Self {
         let (dir, http, statsd) = (tempfile::tempdir().unwrap(), free_address(), free_address());
         let (extra, extra_http, wrapper) = (extra.to_owned(), String::new(), String::new());
-        Daemon { child: None, dir, http, statsd, extra, extra_http, wrapper }
+        let environment = Vec::new();
+        Daemon { child: None, dir, http, statsd, extra, extra_http, wrapper, environment }
     }
 
     /// Starts the daemon from now on behind these words of a shell; they must end in `exec`.
@@ -107,6 +134,7 @@ impl Daemon {
             command.arg("-c").arg(format!("{} \"$@\"", self.wrapper)).args(["sh", ORZO]);
         }
         command.arg("serve").arg("--config").arg(self.path("orzo.toml"));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
     }

@@ -7,6 +7,8 @@
 pub mod advise;
 pub mod api_bench;
 pub mod blast;
+pub mod client;
+pub mod exposition;
 pub mod machine;
 pub mod plan;
 pub mod system;

@@ -1,10 +1,7 @@
 //! The daemon's API as the load generator needs it: counters, and the stored aggregates of every series.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -13,18 +10,15 @@ use super::error::Error;
 use super::lines::{Kind, Shape};
 use super::scrape::Scrape;
 use super::verify::Stored;
-
-/// A request that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::client::Client;
 
 /// Threads that read series back.
 const READERS: usize = 4;
 
 /// A daemon to ask.
 pub(super) struct Daemon {
-    agent: ureq::Agent,
+    client: Client,
     api: Api,
-    authorization: String,
 }
 
 #[derive(Deserialize)]
@@ -38,9 +32,7 @@ type Measure = (IgnoredAny, IgnoredAny, f64);
 
 impl Daemon {
     pub(super) fn new(api: &Api) -> Self {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
-        let authorization = format!("Basic {}", STANDARD.encode(format!("{}:", api.user)));
-        Daemon { agent: config.build().into(), api: api.clone(), authorization }
+        Daemon { client: Client::new(&api.url, &api.user), api: api.clone() }
     }
 
     /// The counters now.
@@ -118,14 +110,7 @@ impl Daemon {
     }
 
     fn get(&self, path: &str) -> Result<(u16, String), Error> {
-        let url = format!("{}{path}", self.api.url.trim_end_matches('/'));
-        let failed = |why: ureq::Error| Error::Api(format!("GET {url}: {why}"));
-        let request = self.agent.get(&url).header("Authorization", &self.authorization);
-        let response = request.header("Accept", "application/json, text/plain").call().map_err(failed)?;
-        let status = response.status().as_u16();
-        // A list of a million metrics is long, and it is our own daemon that we read from.
-        let text = response.into_body().with_config().limit(u64::MAX).read_to_string().map_err(failed)?;
-        Ok((status, text))
+        self.client.send("GET", path, None).map_err(|why| Error::Api(why.to_string()))
     }
 }
 

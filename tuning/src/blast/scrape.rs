@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::exposition::{self, Sample};
+
 /// The counters that a load is compared with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scrape {
@@ -27,16 +29,17 @@ impl Scrape {
     /// Adds up all labels but the reason.
     pub(super) fn parse(text: &str) -> Self {
         let mut scrape = Scrape::default();
-        for (name, labels, value) in text.lines().filter_map(sample) {
-            match name {
+        for sample in exposition::samples(text) {
+            let value = sample.value as u64;
+            match sample.name {
                 "orzo_statsd_datagrams_total" => scrape.datagrams += value,
                 "orzo_statsd_kernel_drops_total" => scrape.kernel_drops += value,
                 "orzo_statsd_lines_total" => scrape.lines += value,
                 "orzo_statsd_samples_total" => scrape.samples += value,
                 "orzo_statsd_skipped_total" => scrape.skipped += value,
-                "orzo_statsd_dropped_total" => add(&mut scrape.dropped, labels, value),
+                "orzo_statsd_dropped_total" => add(&mut scrape.dropped, sample),
                 "orzo_samples_applied_total" => scrape.applied += value,
-                "orzo_samples_dropped_total" => add(&mut scrape.samples_dropped, labels, value),
+                "orzo_samples_dropped_total" => add(&mut scrape.samples_dropped, sample),
                 _ => {}
             }
         }
@@ -68,16 +71,8 @@ impl Scrape {
     }
 }
 
-/// `name{labels} value`; the labels as they stand, the fraction of a value cut off.
-fn sample(line: &str) -> Option<(&str, &str, u64)> {
-    let (series, value) = line.rsplit_once(' ').filter(|_| !line.starts_with('#'))?;
-    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-    Some((name, labels.trim_end_matches('}'), value.parse::<f64>().ok()? as u64))
-}
-
-fn add(reasons: &mut BTreeMap<String, u64>, labels: &str, value: u64) {
-    let reason = labels.split(',').find_map(|label| label.strip_prefix("reason="));
-    *reasons.entry(reason.unwrap_or("?").trim_matches('"').to_owned()).or_default() += value;
+fn add(reasons: &mut BTreeMap<String, u64>, sample: Sample<'_>) {
+    *reasons.entry(sample.label("reason").unwrap_or("?").to_owned()).or_default() += sample.value as u64;
 }
 
 fn less(after: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
