@@ -225,6 +225,10 @@ impl Daemon {
                 kept.keep_paths();
                 notify::send(notify::RELOADING);
                 tracing::info!("storing everything that was received, for another program to go on");
+                // While listeners still read: the less of the log the successor has to read, the sooner it listens.
+                if let Err(error) = self.stores.kv.flush() {
+                    tracing::warn!(%error, "the successor will read more of the log");
+                }
                 Some(kept)
             }
             End::Signal(signal) => {
