@@ -110,15 +110,6 @@ impl RocksKv {
         flushed.map_err(|source| failure("writing tables", source))
     }
 
-    /// Writes what is in memory to tables, so that the next start has little of the log to read again.
-    pub fn flush(&self) -> Result<()> {
-        for family in Family::ALL {
-            let flushed = self.db.flush_cf(self.family(family));
-            flushed.map_err(|source| fatal("writing what is in memory to tables", source))?;
-        }
-        Ok(())
-    }
-
     /// Writes what is in memory to tables and merges everything, so that sizes on disk mean something.
     pub fn compact(&self) -> Result<()> {
         let db = self.db()?;
