@@ -83,6 +83,8 @@ pub(crate) fn http_config(
             statsd_udp: config.statsd.udp.first().copied(),
             series_max: plan.max_series,
         }),
+        influxdb_honour_precision: config.influxdb.honour_precision,
+        prometheus_label_names: config.prometheus.label_names,
         limits: orzo_http::Limits {
             connections: http.max_connections as usize,
             body_bytes: http.body_limit.0 as usize,

@@ -33,6 +33,10 @@ pub struct Config {
     pub default_methods: MethodSet,
     /// What the page at `/ui` is told; `None`: it is not served. Default: none.
     pub page: Option<PageFacts>,
+    /// Whether `precision` of InfluxDB's writes says the unit of times; the reference takes all for nanoseconds. Default: no.
+    pub influxdb_honour_precision: bool,
+    /// Whether names of Prometheus' metrics have all labels in them; the reference drops those. Default: no.
+    pub prometheus_label_names: bool,
     /// Bounds of the server.
     pub limits: Limits,
 }
@@ -52,6 +56,8 @@ impl Default for Config {
             policy_rules: BTreeMap::new(),
             default_methods: default_methods(),
             page: None,
+            influxdb_honour_precision: false,
+            prometheus_label_names: false,
             limits: Limits::default(),
         }
     }

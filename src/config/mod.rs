@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 pub use problem::{Problem, Problems};
 pub use statsd::{GaugeDialect, PolicyByType, Profile, RESOURCE_ID, RESOURCE_NAME, Statsd};
 pub use tree::{
-    ArchivePolicies, Auth, AuthMode, Config, Durability, Http, Janitor, Log, LogFormat, LogLevel, Store,
-    Threads,
+    ArchivePolicies, Auth, AuthMode, Config, Durability, Http, Influxdb, Janitor, Log, LogFormat, LogLevel,
+    Prometheus, Store, Threads,
 };
 pub use values::{Auto, ByteSize, Mode, Span};
 

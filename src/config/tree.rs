@@ -26,6 +26,10 @@ pub struct Config {
     pub auth: Auth,
     /// `[statsd]`
     pub statsd: Statsd,
+    /// `[influxdb]`
+    pub influxdb: Influxdb,
+    /// `[prometheus]`
+    pub prometheus: Prometheus,
     /// `[archive_policies]`
     pub archive_policies: ArchivePolicies,
     /// `[threads]`
@@ -46,6 +50,8 @@ impl Default for Config {
             http: Http::default(),
             auth: Auth::default(),
             statsd: Statsd::default(),
+            influxdb: Influxdb::default(),
+            prometheus: Prometheus::default(),
             archive_policies: ArchivePolicies::default(),
             threads: Threads::default(),
             store: Store::default(),
@@ -145,6 +151,24 @@ impl Default for Auth {
             isolate_users: false,
         }
     }
+}
+
+/// `[influxdb]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Influxdb {
+    /// Whether the parameter `precision` of `/v1/influxdb/write` says the unit of times: `n`, `u`, `ms`, `s`, `m` or `h`.
+    /// Otherwise they are nanoseconds, as with the reference. Default: `false`.
+    pub honour_precision: bool,
+}
+
+/// `[prometheus]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prometheus {
+    /// Whether names of metrics have the labels in them, as `name@label=value,…`. Otherwise all labels but `job` and
+    /// `instance` are dropped, as with the reference, and series that differ in no other become one. Default: `false`.
+    pub label_names: bool,
 }
 
 /// `[archive_policies]`

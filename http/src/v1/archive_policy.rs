@@ -6,7 +6,7 @@ use orzo_model::metric::NAME_CHARS_MAX;
 use orzo_model::policy_definition::{
     DefinitionError, ItemDefinition, MethodEntry, check_distinct, resolve_items, resolve_methods,
 };
-use orzo_model::{ArchivePolicy, Granularity, Item};
+use orzo_model::{ArchivePolicy, Granularity, Item, MethodSet};
 use orzo_store::index::PolicyChange;
 
 use super::show;
@@ -50,17 +50,22 @@ fn get(call: &Call<'_>, name: &str) -> Outcome {
 fn create(call: &Call<'_>) -> Outcome {
     call.enforce("create archive policy", &())?;
     let body = call.json()?;
-    let node = Node::root(&body);
-    let wanted = Wanted::read(node, &["name", "back_window", "aggregation_methods", "definition"])?;
-    let policy = ArchivePolicy {
-        name: node.require("name", wanted.name)?,
-        back_window: wanted.back_window.unwrap_or(0),
-        items: items(&node.require("definition", wanted.definition)?)?,
-        methods: resolve_methods(&wanted.methods, call.api.config.default_methods).map_err(bad_definition)?,
-    };
-    check_distinct(&policy.items).map_err(bad_definition)?;
+    let policy = read_policy(Node::root(&body), call.api.config.default_methods)?;
     let policy = call.index().create_policy(policy)?;
     Ok(call.created(&format!("/v1/archive_policy/{}", policy.name), &show::policy(&policy)))
+}
+
+/// A body; `default_methods` are those of a policy that names none.
+pub(super) fn read_policy(body: Node<'_>, default_methods: MethodSet) -> Outcome<ArchivePolicy> {
+    let wanted = Wanted::read(body, &["name", "back_window", "aggregation_methods", "definition"])?;
+    let policy = ArchivePolicy {
+        name: body.require("name", wanted.name)?,
+        back_window: wanted.back_window.unwrap_or(0),
+        items: items(&body.require("definition", wanted.definition)?)?,
+        methods: resolve_methods(&wanted.methods, default_methods).map_err(bad_definition)?,
+    };
+    check_distinct(&policy.items).map_err(bad_definition)?;
+    Ok(policy)
 }
 
 fn patch(call: &Call<'_>, name: &str) -> Outcome {

@@ -64,7 +64,7 @@ fn create(call: &Call<'_>) -> Outcome {
     Ok(call.created(&format!("/v1/archive_policy_rule/{}", rule.name), &show::rule(&rule)))
 }
 
-fn read_rule(body: Node<'_>) -> Result<Rule, Invalid> {
+pub(super) fn read_rule(body: Node<'_>) -> Result<Rule, Invalid> {
     let (mut name, mut pattern, mut policy) = (None, None, None);
     for (key, field) in body.fields()? {
         match key {

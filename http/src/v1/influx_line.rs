@@ -24,19 +24,23 @@ pub(super) struct Malformed;
 impl Line {
     /// The name of the metric of a field: `measurement.field@tag=value,…`, without `/`.
     pub(super) fn metric_name(&self, field: &str) -> String {
-        let mut name = format!("{}.{field}", self.measurement);
-        for (index, (tag, value)) in self.tags.iter().enumerate() {
-            name.push(if index == 0 { '@' } else { ',' });
-            name.push_str(tag);
-            name.push('=');
-            name.push_str(value);
-        }
-        name.replace('/', "_")
+        tagged(format!("{}.{field}", self.measurement), &self.tags)
     }
 }
 
-/// Reads one line; `None` for blank ones and comments.
-pub(super) fn read_line(text: &str) -> Result<Option<Line>, Malformed> {
+/// A name with tags behind it: `name@tag=value,…`, without `/`.
+pub(super) fn tagged<T: AsRef<str>>(mut name: String, tags: &BTreeMap<T, T>) -> String {
+    for (index, (tag, value)) in tags.iter().enumerate() {
+        name.push(if index == 0 { '@' } else { ',' });
+        name.push_str(tag.as_ref());
+        name.push('=');
+        name.push_str(value.as_ref());
+    }
+    name.replace('/', "_")
+}
+
+/// Reads one line, whose time is in units of so many nanoseconds; `None` for blank ones and comments.
+pub(super) fn read_line(text: &str, unit_ns: u64) -> Result<Option<Line>, Malformed> {
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.trim().is_empty() || text.starts_with('#') {
         return Ok(None);
@@ -62,7 +66,7 @@ pub(super) fn read_line(text: &str) -> Result<Option<Line>, Malformed> {
             break;
         }
     }
-    Ok(Some(Line { measurement, tags, fields, at: cursor.timestamp()? }))
+    Ok(Some(Line { measurement, tags, fields, at: cursor.timestamp(unit_ns)? }))
 }
 
 struct Cursor<'a>(&'a str);
@@ -151,8 +155,8 @@ impl Cursor<'_> {
         number.parse().map(Some).map_err(|_| Malformed)
     }
 
-    /// Nanoseconds since the epoch at the end of the line, if any.
-    fn timestamp(&mut self) -> Result<Option<Timestamp>, Malformed> {
+    /// Units since the epoch at the end of the line, if any.
+    fn timestamp(&mut self, unit_ns: u64) -> Result<Option<Timestamp>, Malformed> {
         if self.0.is_empty() {
             return Ok(None);
         }
@@ -164,7 +168,8 @@ impl Cursor<'_> {
         if !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Malformed);
         }
-        text.parse().ok().and_then(Timestamp::from_ns).map(Some).ok_or(Malformed)
+        let ns = text.parse::<u64>().ok().and_then(|units| units.checked_mul(unit_ns));
+        ns.and_then(Timestamp::from_ns).map(Some).ok_or(Malformed)
     }
 }
 
@@ -198,7 +203,7 @@ mod tests {
         assert_eq!(cases.len(), 28);
         for case in cases {
             let text = case["line"].as_str().unwrap();
-            let line = read_line(text);
+            let line = read_line(text, 1);
             if let Some(expected) = of_our_own(text) {
                 assert_eq!(line.map(|line| line.map(|line| line.fields.len())), expected, "{text}");
                 continue;
@@ -222,7 +227,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in r#"[a-z0-9,= "\\./é-]{0,24}"#) {
-            let _ = read_line(&text);
+            let _ = read_line(&text, 1);
         }
     }
 }

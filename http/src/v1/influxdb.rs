@@ -1,12 +1,12 @@
 //! `/v1/influxdb`: the write API of InfluxDB 1, as far as agents need it. Timestamps are nanoseconds,
-//! whatever `precision` says.
+//! whatever `precision` says, unless the configuration honours it.
 
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use indexmap::IndexMap;
-use orzo_model::Measure;
 use orzo_model::metric::NAME_CHARS_MAX;
 use orzo_model::resource_type::ResourceType;
+use orzo_model::{Measure, SECOND};
 use orzo_store::index;
 
 use super::influx_line::{Line, read_line};
@@ -102,13 +102,28 @@ fn write(call: &Call<'_>) -> Outcome {
 
 fn read_lines(call: &Call<'_>) -> Outcome<IndexMap<String, Push>> {
     let tag = call.request.header(&TAG_HEADER).unwrap_or(DEFAULT_TAG);
+    let unit_ns = unit_ns(call)?;
     let mut pushes: IndexMap<String, Push> = IndexMap::new();
     for (number, line) in call.request.body.split(|byte| *byte == b'\n').enumerate() {
         let text = std::str::from_utf8(line).map_err(|_| bad_line(number))?;
-        let Some(line) = read_line(text).map_err(|_| bad_line(number))? else { continue };
+        let Some(line) = read_line(text, unit_ns).map_err(|_| bad_line(number))? else { continue };
         add(call, &mut pushes, line, tag)?;
     }
     Ok(pushes)
+}
+
+/// What times are counted in: nanoseconds, unless `precision` may say otherwise and does.
+fn unit_ns(call: &Call<'_>) -> Outcome<u64> {
+    let precision = call.query().all("precision").first().copied();
+    match precision.filter(|_| call.api.config.influxdb_honour_precision).unwrap_or("ns") {
+        "" | "n" | "ns" => Ok(1),
+        "u" | "us" | "µ" => Ok(SECOND / 1_000_000),
+        "ms" => Ok(SECOND / 1_000),
+        "s" => Ok(SECOND),
+        "m" => Ok(60 * SECOND),
+        "h" => Ok(3600 * SECOND),
+        _ => Err(ApiError::bad_argument("precision", "Must be n, u, ms, s, m or h")),
+    }
 }
 
 fn bad_line(number: usize) -> ApiError {

@@ -1,7 +1,9 @@
 //! `POST /v1/prometheus/write`: Prometheus remote write, version 1.
 //!
 //! Job and instance name the resource, `__name__` the metric; other labels are dropped, as the
-//! reference does, and series that are the same without them are joined.
+//! reference does, unless the configuration wants them in the name. Series that are the same then are joined.
+
+use std::collections::BTreeMap;
 
 use hyper::{Method, StatusCode};
 use indexmap::IndexMap;
@@ -11,6 +13,7 @@ use orzo_model::{Measure, Timestamp};
 use orzo_store::index;
 use prost::Message;
 
+use super::influx_line::tagged;
 use super::push::{Push, push};
 use crate::call::Call;
 use crate::error::{ApiError, Outcome};
@@ -62,7 +65,7 @@ fn write(call: &Call<'_>) -> Outcome {
     let request = decode(call)?;
     let mut pushes: IndexMap<String, Push> = IndexMap::new();
     for series in &request.timeseries {
-        add(&mut pushes, series)?;
+        add(&mut pushes, series, call.api.config.prometheus_label_names)?;
     }
     if !pushes.is_empty() {
         make_type(call)?;
@@ -90,13 +93,14 @@ fn decode(call: &Call<'_>) -> Outcome<WriteRequest> {
     WriteRequest::decode(bytes.as_slice()).map_err(|error| bad(error.to_string()))
 }
 
-fn add(pushes: &mut IndexMap<String, Push>, series: &TimeSeries) -> Outcome<()> {
+fn add(pushes: &mut IndexMap<String, Push>, series: &TimeSeries, label_names: bool) -> Outcome<()> {
     let label =
         |name: &str| series.labels.iter().rev().find(|label| label.name == name).map(|l| l.value.as_str());
     let name = label("__name__").ok_or_else(|| ApiError::bad("a series has no __name__"))?;
+    let name = if label_names { with_labels(name, series) } else { name.to_owned() };
     let (job, instance) = (label("job").unwrap_or("none"), label("instance").unwrap_or("none"));
     for (what, text, most) in [
-        ("__name__", name, NAME_CHARS_MAX),
+        ("__name__", name.as_str(), NAME_CHARS_MAX),
         ("job", job, usize::from(LABEL_CHARS_MAX)),
         ("instance", instance, usize::from(LABEL_CHARS_MAX)),
     ] {
@@ -112,8 +116,16 @@ fn add(pushes: &mut IndexMap<String, Push>, series: &TimeSeries) -> Outcome<()> 
         attributes: vec![attribute("job", job), attribute("instance", instance)],
         measures: IndexMap::new(),
     });
-    push.measures.entry(name.to_owned()).or_default().extend(measures);
+    push.measures.entry(name).or_default().extend(measures);
     Ok(())
+}
+
+/// The name with all labels that say nothing of the resource.
+fn with_labels(name: &str, series: &TimeSeries) -> String {
+    let others =
+        series.labels.iter().filter(|label| !["__name__", "job", "instance"].contains(&&*label.name));
+    let labels: BTreeMap<&str, &str> = others.map(|label| (&*label.name, &*label.value)).collect();
+    if labels.is_empty() { name.to_owned() } else { tagged(name.to_owned(), &labels) }
 }
 
 fn attribute(name: &str, value: &str) -> (String, AttributeValue) {

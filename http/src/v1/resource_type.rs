@@ -124,7 +124,7 @@ fn bad_type(error: InvalidType) -> ApiError {
     ApiError::bad(error.to_string())
 }
 
-fn read_type(body: Node<'_>) -> Result<ResourceType, Invalid> {
+pub(super) fn read_type(body: Node<'_>) -> Result<ResourceType, Invalid> {
     let mut name = None;
     let mut attributes = BTreeMap::new();
     for (key, field) in body.fields()? {

@@ -1,5 +1,6 @@
 //! What other systems push: InfluxDB lines and Prometheus remote write.
 
+use orzo_http::Config;
 use prost::Message;
 use serde_json::{Value, json};
 
@@ -50,6 +51,36 @@ fn lines_make_resources_and_metrics() {
     assert_eq!(rows, json!([["2017-11-13T14:03:00+00:00", 60.0, 43.0]]));
     lines(&site, "db=telegraf", "cpu,host=h other=2,new=3").expect(204);
     lines(&site, "db=telegraf", "").expect(204);
+}
+
+#[test]
+fn units_of_times_may_be_honoured() {
+    let site = Site::with(Config { influxdb_honour_precision: true, ..Config::default() }).with_policy();
+    site.post("/v1/influxdb/query?q=CREATE%20DATABASE%20d", json!({})).expect(204);
+    for (precision, time) in
+        [("s", "1510581804"), ("ms", "1510581804179"), ("h", "419606"), ("n", "1510581804179554816")]
+    {
+        lines(&site, &format!("db=d&precision={precision}"), &format!("cpu,host=h {precision}=1 {time}"))
+            .expect(204);
+        let path = format!("/v1/resource/d/h/metric/cpu.{precision}/measures?granularity=3600");
+        let rows = site.ask("foobar", "GET", &path).send().expect(200).json();
+        assert_eq!(rows[0][0], "2017-11-13T14:00:00+00:00", "{precision}");
+    }
+    let error = lines(&site, "db=d&precision=weeks", "cpu,host=h a=1 1").expect(400).description();
+    assert_eq!(error["detail"], "precision");
+    lines(&site, "db=d&precision=h", &format!("cpu,host=h a=1 {}", u64::MAX)).expect(400);
+}
+
+#[test]
+fn labels_may_go_into_names() {
+    let site = Site::with(Config { prometheus_label_names: true, ..Config::default() }).with_policy();
+    let labelled = [("__name__", "up"), ("job", "j"), ("path", "/a"), ("code", "1")];
+    let plain = [("__name__", "up"), ("job", "j")];
+    write(&site, "admin", vec![series(&labelled, &[(60_000, 1.0)]), series(&plain, &[(60_000, 1.0)])])
+        .expect(202);
+    let metrics = site.get("/v1/resource/prometheus/j@none").json()["metrics"].clone();
+    let names: Vec<_> = metrics.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["up", "up@code=1,path=_a"]);
 }
 
 #[test]
