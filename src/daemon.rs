@@ -226,7 +226,7 @@ impl Daemon {
                 notify::send(notify::RELOADING);
                 tracing::info!("storing everything that was received, for another program to go on");
                 // While listeners still read: the less of the log the successor has to read, the sooner it listens.
-                if let Err(error) = self.stores.kv.flush() {
+                if let Err(error) = self.stores.kv.engine().flush() {
                     tracing::warn!(%error, "the successor will read more of the log");
                 }
                 Some(kept)

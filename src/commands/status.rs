@@ -66,7 +66,7 @@ enum Kind {
 /// A number: its name in JSON, what it is called, the counters it is the sum of.
 struct Number(&'static str, &'static str, Kind, &'static [&'static str]);
 
-const NUMBERS: [Number; 17] = [
+const NUMBERS: [Number; 19] = [
     Number("datagrams", "datagrams received", Kind::Counter, &["orzo_statsd_datagrams_total"]),
     Number("lines", "lines received", Kind::Counter, &["orzo_statsd_lines_total"]),
     Number("bytes", "bytes received", Kind::Counter, &["orzo_statsd_bytes_total"]),
@@ -88,6 +88,8 @@ const NUMBERS: [Number; 17] = [
     Number("series_dirty", "series not yet stored", Kind::Count, &["orzo_series_dirty"]),
     Number("oldest_dirty_seconds", "oldest of them", Kind::Seconds, &["orzo_oldest_dirty_seconds"]),
     Number("backlog_bytes", "bytes to the log", Kind::Counter, &["orzo_backlog_bytes_total"]),
+    Number("damaged", "damaged values passed over", Kind::Counter, &["orzo_damaged_total"]),
+    Number("store_failed", "stores that take no writes", Kind::Count, &["orzo_store_failed"]),
     Number("memory_bytes", "memory of the daemon", Kind::Bytes, &["orzo_memory_bytes"]),
 ];
 
