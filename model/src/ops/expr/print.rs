@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::node::{Metric, Node};
 use super::{Expr, Reference};
 use crate::ops::period::Period;
+use crate::time::Granularity;
+use crate::timetext::timespan_from_seconds;
 
 /// The list form of a tree over these references.
 pub(super) fn json(node: &Node, references: &[Reference]) -> Value {
@@ -52,9 +54,15 @@ fn from_number(number: f64) -> Value {
 
 fn from_period(period: Period) -> Value {
     match period {
-        Period::Span(span) => Value::from(span.seconds()),
+        Period::Span(span) => Value::from(seconds(span)),
         Period::Calendar(unit) => Value::from(unit.letter()),
     }
+}
+
+/// Seconds that are read as this span: reading cuts what is below a nanosecond, so they may have to be a bit more.
+fn seconds(span: Granularity) -> f64 {
+    let seconds = span.seconds();
+    if timespan_from_seconds(seconds) == Ok(span) { seconds } else { seconds.next_up() }
 }
 
 /// The reference's name of a value's type.

@@ -1,0 +1,6 @@
+//! See `operations` in the library.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    orzo_fuzz::operations(bytes);
+});
