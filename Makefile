@@ -6,7 +6,7 @@
 help:
 	@echo "make run          build and start the daemon with its embedded store (ARGS='--config FILE')"
 	@echo "make test         everything that CI runs"
-	@echo "make nightly      what takes too long for every change: more seeds, more kills, longer"
+	@echo "make nightly      what takes too long for every change: more seeds, more kills, bent bytes, requests by rule"
 	@echo "make bench        load on a daemon of its own, then benches of functions"
 	@echo "make bench-api    the API on a daemon of its own, with the aims beside (ARGS='RESOURCES METRICS GROUPED')"
 	@echo "make build        build only"
