@@ -38,7 +38,7 @@ fn resource(prefix: &str, number: u64) -> Value {
         "host": format!("host-{number:07}.example.org"), "zone": format!("zone-{}", number % 10),
         "flavor": format!("flavor-{}", chance % 40), "rack": format!("rack-{}", (chance >> 8) % 1000),
         "label": format!("{chance:016x}"), "image": format!("{:08x}-0000-4000-8000-000000000000", chance % 200),
-        "cores": 1 << (chance % 6), "memory": 512 * (1 + chance % 64), "on": chance % 8 != 0,
+        "cores": 1 << (chance % 6), "memory": 512 * (1 + chance % 64), "on": !chance.is_multiple_of(8),
         "booted": 1_700_000_000 + chance % 50_000_000})
 }
 
