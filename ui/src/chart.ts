@@ -59,7 +59,7 @@ export class Chart {
   }
 
   show(times: number[], columns: Cell[][], lines: ChartLine[], from: number, to: number): void {
-    const signature = JSON.stringify([lines, getComputedStyle(document.documentElement).colorScheme, variable("--ink")]);
+    const signature = JSON.stringify([lines, variable("--ink")]);
     const data = [times, ...columns] as uPlot.AlignedData;
     this.#times = times;
     if (signature !== this.#signature) {
@@ -97,6 +97,7 @@ export class Chart {
       padding: [12, 26, 0, 0],
       focus: { alpha: 0.25 },
       cursor: {
+        y: false,
         sync: { key: SHARED.key },
         drag: { x: true, y: false, setScale: false },
         bind: { dblclick: () => null },
@@ -174,6 +175,6 @@ function series(line: ChartLine, only: boolean): uPlot.Series {
     spanGaps: line.joined,
     points: { size: 6, filter: (plot, index, show) => (show ? null : alone(plot.data[index] as Cell[])) },
     ...(line.stroke.dash ? { dash: line.stroke.dash } : {}),
-    ...(only ? { fill: `color-mix(in srgb, ${line.stroke.colour} 12%, transparent)` } : {}),
+    ...(only ? { fill: `${line.stroke.colour}1f` } : {}),
   };
 }

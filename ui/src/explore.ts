@@ -16,10 +16,10 @@ import { between, interval, zoom } from "./range.ts";
 import { showRaw } from "./raw.ts";
 import type { Store } from "./store.ts";
 import { Toolbar } from "./toolbar.ts";
-import type { View } from "./view.ts";
+import { toQuery, type View } from "./view.ts";
 
 const LIVE_MIN_MS = 2000;
-const LIVE_MAX_MS = 30_000;
+const LIVE_MAX_MS = 10_000;
 /** Attributes that every resource has and that are worth a group. */
 const GROUPS = ["original_resource_id", "type", "project_id", "user_id", "creator"];
 
@@ -37,11 +37,12 @@ export class Explore {
   #table: Table = { times: [], columns: [] };
   #known = new Map<string, Known>();
   #abort = new AbortController();
-  #tickers: Ticker[];
+  #ticker: Ticker;
   #stage = h("div", { class: "stage" });
   #empty = h("div", { class: "empty" });
   #any: boolean | null = null;
   #deaf: () => void;
+  #ended = new AbortController();
 
   constructor(store: Store) {
     this.#store = store;
@@ -62,21 +63,22 @@ export class Explore {
     this.#toolbar.show(store.view, [], null, GROUPS);
     this.#legend.element.hidden = true;
     this.#hint();
-    this.#deaf = store.listen((view) => void this.#changed(view));
-    this.#tickers = [new Ticker(() => this.#reload(), () => this.#pause())];
-    onColoursChange(() => this.#draw());
+    this.#deaf = store.listen((view, before) => void this.#changed(view, before));
+    this.#ticker = new Ticker(() => this.#reload(), () => this.#pause());
+    onColoursChange(() => this.#draw(), this.#ended.signal);
   }
 
   async start(): Promise<void> {
-    await Promise.all([this.#finder.start(), this.#reload()]);
+    await Promise.all([this.#finder.refresh(), this.#reload()]);
     this.#controls();
   }
 
   stop(): void {
     this.#deaf();
+    this.#ended.abort();
     this.#abort.abort();
     this.#finder.stop();
-    this.#tickers.forEach((ticker) => ticker.stop());
+    this.#ticker.stop();
     this.#charts.forEach((chart) => chart.destroy());
   }
 
@@ -98,8 +100,10 @@ export class Explore {
     return Math.min(LIVE_MAX_MS, Math.max(LIVE_MIN_MS, width * 500));
   }
 
-  async #changed(view: View): Promise<void> {
-    await Promise.all([this.#finder.show(view), this.#reload()]);
+  async #changed(view: View, before: View): Promise<void> {
+    // What is typed into the search box matters to the charts only where it says what is grouped.
+    const drawn = (one: View): string => toQuery({ ...one, search: one.by === null ? "" : one.search });
+    await Promise.all([this.#finder.show(view), drawn(view) === drawn(before) ? null : this.#reload()]);
   }
 
   #found(any: boolean): void {

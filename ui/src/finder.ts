@@ -68,10 +68,6 @@ export class Finder {
     return Object.fromEntries(Object.entries(type?.attributes ?? {}).map(([name, { type }]) => [name, type]));
   }
 
-  async start(): Promise<void> {
-    this.#types = await api.resourceTypes();
-    await this.refresh();
-  }
 
   stop(): void {
     this.#ticker.stop();
@@ -92,11 +88,12 @@ export class Finder {
 
   async refresh(): Promise<void> {
     const { view } = this.#store;
-    this.#asked = this.#question(view);
     this.#abort.abort();
     const abort = (this.#abort = new AbortController());
-    const { filter } = parseSearch(view.search, this.attributeTypes);
     try {
+      if (this.#types.length === 0) this.#types = await api.resourceTypes();
+      this.#asked = this.#question(view);
+      const { filter } = parseSearch(view.search, this.attributeTypes);
       const everything = view.type === "generic" && filter === null;
       const [{ items, more }, alone] = await Promise.all([
         api.searchResources(view.type, filter, abort.signal),

@@ -134,9 +134,10 @@ async function grouped(
   };
   try {
     const groups = await api.groups(request, signal);
+    const more = groups.length > GROUPS_MAX ? `${place}, ${GROUPS_MAX} of ${groups.length} groups` : place;
     const lines = groups.map(({ group, measures }) => {
       const label = Object.values(group).map((value) => (value === null ? "none" : String(value))).join(", ");
-      return { ...blank, key: `${blank.key}.${label}`, name: label, measures: measures.measures.aggregated };
+      return { ...blank, key: `${blank.key}.${label}`, name: label, place: more, measures: measures.measures.aggregated };
     });
     return lines.slice(0, GROUPS_MAX);
   } catch (error) {

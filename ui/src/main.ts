@@ -43,7 +43,7 @@ async function open(): Promise<void> {
   // The accounts are open to all, as `/metrics` is.
   if (view.page === "explore" && !session.isSignedIn()) await askWho();
   who();
-  await page.start().catch(() => undefined);
+  await page.start();
 }
 
 function who(): void {
@@ -54,7 +54,8 @@ function who(): void {
 }
 
 onUnauthorized.call = () => {
-  if (facts.auth === "remoteuser") return;
+  // One answer is enough to ask again.
+  if (facts.auth === "remoteuser" || !session.isSignedIn()) return;
   session.signOut();
   void askWho().then(open);
 };

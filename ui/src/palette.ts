@@ -18,7 +18,7 @@ export function variable(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** Calls when the colours change, and right after fonts are there. */
-export function onColoursChange(call: () => void): void {
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", call);
+/** Calls when the colours change, until the signal. */
+export function onColoursChange(call: () => void, signal: AbortSignal): void {
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", call, { signal });
 }
