@@ -48,4 +48,6 @@ export interface Grouped {
 export interface Status {
   storage: { summary: { metrics: number; measures: number } };
   metricd: { processors: string[] };
+  /** Why the store takes no writes, if it does not. */
+  store: { failure: string | null };
 }

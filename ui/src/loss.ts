@@ -75,7 +75,7 @@ export class LossPage {
     const look = this.#looks.at(-1);
     if (!look) return;
     const list = accounts(look.scrape);
-    this.#judge(list);
+    this.#judge(list, total(look.scrape, "orzo_store_failed") > 0, status?.store.failure ?? null);
     fill(this.#accounts, ...list.map(ledger));
     this.#lossTable(look.scrape);
     this.#draw();
@@ -85,7 +85,12 @@ export class LossPage {
     this.#everything();
   }
 
-  #judge(list: Account[]): void {
+  #judge(list: Account[], storeFailed: boolean, why: string | null): void {
+    if (storeFailed) {
+      this.#verdict.className = "verdict bad";
+      const text = "Samples are refused and counted, posts get 503, reads go on. The daemon tries again by itself.";
+      return fill(this.#verdict, h("h1", {}, "The store takes no writes"), h("p", {}, text), why !== null && h("p", {}, h("code", {}, why)));
+    }
     const count = lost(list);
     const before = this.#looks[0];
     const recent = before ? count - lost(accounts(before.scrape)) : 0;
@@ -152,7 +157,7 @@ export class LossPage {
       entry("Connections open", countText(total(scrape, "orzo_statsd_connections"))),
       entry("Connections refused", countText(total(scrape, "orzo_statsd_connections_refused_total"))),
       entry("Checkpoints failed", countText(total(scrape, "orzo_checkpoints_failed_total"))),
-      entry("Stored values that did not decode", countText(total(scrape, "orzo_damaged_total"))),
+      entry("Damaged values passed over", countText(total(scrape, "orzo_damaged_total"))),
     ];
     if (status) {
       list.push(entry("Batches waiting", countText(status.storage.summary.measures)), entry("Processors", status.metricd.processors.join(", ")));
