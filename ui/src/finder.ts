@@ -46,7 +46,7 @@ export class Finder {
   constructor(store: Store, events: FinderEvents) {
     this.#store = store;
     this.#events = events;
-    this.#input = h("input", { type: "search", id: "search", placeholder: "cpu host=web1 name~shop*", spellcheck: "false",
+    this.#input = h("input", { type: "search", id: "search", placeholder: "Words, or host=web1", spellcheck: "false",
       autocomplete: "off", "aria-describedby": "search-help", value: store.view.search, on: { input: () => this.#typed() } });
     this.#type = select("Type", [], "", (type) => store.change({ type, by: null }));
     const help = h("details", { class: "help" }, h("summary", {}, "How to search"), h("p", { id: "search-help" },
