@@ -87,7 +87,9 @@ fn daemon_with(metrics: &[&str]) -> (Daemon, Vec<String>) {
 
 #[track_caller]
 fn post(daemon: &Daemon, id: &str, minutes: impl Iterator<Item = u64>) {
-    let measure = |minute: u64| json!({"timestamp": START + minute * 60, "value": 1.0});
+    // Noise, so that rows take room.
+    let value = |minute: u64| (minute * 7919 % 10007) as f64 / 7.0;
+    let measure = |minute: u64| json!({"timestamp": START + minute * 60, "value": value(minute)});
     let measures: Vec<Value> = minutes.map(measure).collect();
     let (status, body) = daemon.post(&format!("/v1/metric/{id}/measures"), &json!(measures));
     assert_eq!(status, 202, "{body}");

@@ -209,9 +209,7 @@ pub trait Index: Send + Sync {
     fn metrics_count(&self) -> Result<u64>;
 
     /// How many damaged values were met; each is passed over as if it were not there.
-    fn damaged(&self) -> u64 {
-        0
-    }
+    fn damaged(&self) -> u64;
 
     /// Makes durable what was written before, but for what is durable anyway. See [`put_off`].
     fn sync(&self) -> Result<()>;
