@@ -123,6 +123,8 @@ impl World {
         self.node.producers.clear();
         self.node.handle.stop();
         self.tell_twins(&Told::Stop);
+        // One shard may come to it late.
+        let slow = self.rng.index(self.setup.shards);
         for round in 0.. {
             if self.kv.dead().is_some() || (round < 20 && self.rng.percent(1)) {
                 return self.crash();
@@ -132,7 +134,7 @@ impl World {
             }
             assert!(round < 5000, "the node does not end");
             self.kv.set_busy(self.rng.percent(30));
-            self.last_steps();
+            self.last_steps(if round < 200 { Some(slow) } else { None });
         }
         self.kv.heal();
         self.node.acks.extend(self.node.syncer.waiting.try_iter().flatten());
@@ -142,10 +144,11 @@ impl World {
         self.stopped();
     }
 
-    fn last_steps(&mut self) {
+    fn last_steps(&mut self, slow: Option<usize>) {
         set_now(at(now().ns() + self.rng.below(SECOND / 4)));
         let shard = self.rng.index(self.setup.shards);
-        if self.node.shards[shard].is_some() {
+        let sleeps = slow == Some(shard) && self.rng.percent(95);
+        if !sleeps && self.node.shards[shard].is_some() {
             self.turn(shard);
         }
         if self.kv.dead().is_none()

@@ -70,6 +70,9 @@ impl World {
         if self.rng.percent(3) {
             self.kv.fail_next(Purpose::Index, false);
         }
+        if self.rng.percent(5) {
+            self.kv.fail_next_window_read();
+        }
         let answers = self.node.resolver.ask(&names);
         self.kv.spare(Purpose::Index);
         // Whatever was meant for a shard hit the resolver: it refuses the gauge.
