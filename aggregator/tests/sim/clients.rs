@@ -5,7 +5,7 @@ use orzo_aggregator::{Command, Post as Posted};
 use orzo_model::batch::SAMPLES_PER_BATCH;
 use orzo_model::sample::RATE_ONE;
 use orzo_model::series::SeriesKind;
-use orzo_model::{Flags, Item, Kind, Measure, SECOND, Sample};
+use orzo_model::{Flags, Item, Kind, Measure, MetricId, SECOND, Sample};
 use orzo_store::index::{self, PolicyChange, Rule};
 
 use crate::formulas::Event;
@@ -239,8 +239,12 @@ impl World {
         if self.node.index.delete_metrics(&[id]).is_ok() {
             self.coverage.count("metric deleted", 1);
             self.begun.push(Begun::Forget(id));
+            self.metrics[metric].alive = false;
+        } else {
+            // It may be gone all the same; then only the janitor tells the shards.
+            let found = index::metric(&*self.node.index, id);
+            self.metrics[metric].alive = found.is_ok_and(|found| found.is_some());
         }
-        self.metrics[metric].alive = false;
         self.soon();
     }
 
@@ -280,22 +284,29 @@ impl World {
         self.note(format!("a rule for all: {made}"));
     }
 
-    /// Frees what deleted metrics left behind, once no checkpoint of them can be under way.
+    /// One look of the janitor: shards forget what was deleted since the last one, what had been deleted before
+    /// is freed, once no checkpoint of it can be under way.
     pub(crate) fn clean_up(&mut self) {
         let told = self.twins.iter().all(|twin| twin.inbox.is_empty());
         if !told || !self.node.in_hand.is_empty() || !self.node.jobs.is_empty() {
             return;
         }
-        for metric in self.node.index.deleted_metrics(None, 100).unwrap_or_default() {
-            let told = !self.begun.iter().any(|begun| matches!(begun, Begun::Forget(id) if *id == metric.id));
-            if told && self.rng.percent(50) {
-                self.note(format!("expunge {}", metric.id));
-                let node = &self.node;
-                let freed = node.aggregates.retire(metric.id).and_then(|()| node.backlog.forget(metric.id));
-                if freed.is_ok() && node.index.expunge(&[metric.id]).is_ok() {
-                    self.coverage.count("metric expunged", 1);
-                }
-            }
+        let deleted = self.node.index.deleted_metrics(None, 100).unwrap_or_default();
+        let deleted = deleted.into_iter().map(|metric| metric.id);
+        let (old, new): (Vec<MetricId>, _) = deleted.partition(|id| self.node.seen_deleted.contains(id));
+        old.into_iter().for_each(|id| self.expunge(id));
+        self.note(format!("the janitor has seen {new:?}"));
+        self.node.handle.forget(&new);
+        self.tell_twins(&Told::Forget(new.clone()));
+        self.node.seen_deleted.extend(new);
+    }
+
+    fn expunge(&mut self, id: MetricId) {
+        self.note(format!("expunge {id}"));
+        let node = &self.node;
+        let freed = node.aggregates.retire(id).and_then(|()| node.backlog.forget(id));
+        if freed.is_ok() && node.index.expunge(&[id]).is_ok() {
+            self.coverage.count("metric expunged", 1);
         }
     }
 

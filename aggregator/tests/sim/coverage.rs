@@ -52,7 +52,7 @@ impl Point {
 }
 
 /// Whatever else runs must come across.
-const EVENTS: [&str; 27] = [
+const EVENTS: [&str; 28] = [
     "sample applied",
     "sample forwarded",
     "sample too_old",
@@ -79,6 +79,7 @@ const EVENTS: [&str; 27] = [
     "metric expunged",
     "policy changed",
     "clock set back",
+    "store healed",
     "clean stop",
 ];
 

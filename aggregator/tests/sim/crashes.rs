@@ -134,9 +134,11 @@ impl World {
             }
             assert!(round < 5000, "the node does not end");
             self.kv.set_busy(self.rng.percent(30));
+            self.heal_at_times(20);
             self.last_steps(if round < 200 { Some(slow) } else { None });
         }
         self.kv.heal();
+        self.heal_at_times(100);
         self.node.acks.extend(self.node.syncer.waiting.try_iter().flatten());
         let acks = std::mem::take(&mut self.node.acks);
         self.node.syncer.sync(acks);

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use orzo_model::run::RUN_SLOTS_MAX;
 use orzo_model::{MetricId, Partitions};
@@ -18,6 +18,8 @@ pub(crate) enum Purpose {
     Rows,
     Windows,
     Index,
+    /// Whether writing works again.
+    Probe,
 }
 
 /// When something goes wrong.
@@ -67,11 +69,11 @@ struct State {
     attempts: Vec<Attempt>,
 }
 
-/// The engine.
-#[derive(Default)]
+/// The engine. Clones are the same one.
+#[derive(Clone, Default)]
 pub(crate) struct FaultyKv {
-    inner: MemoryKv,
-    state: Mutex<State>,
+    inner: Arc<MemoryKv>,
+    state: Arc<Mutex<State>>,
 }
 
 fn fatal() -> Error {
@@ -245,6 +247,7 @@ impl FaultyKv {
 
 fn purpose(batch: &Batch, when_stalled: WhenStalled) -> Purpose {
     match batch.changes.first() {
+        Some((Family::Meta, _)) if when_stalled == WhenStalled::Fail => Purpose::Probe,
         // Nobody else must not wait.
         _ if when_stalled == WhenStalled::Fail => Purpose::Append,
         Some((Family::Rows, _)) => Purpose::Rows,

@@ -1,6 +1,7 @@
 //! One node as the daemon wires it, but in one thread: nothing moves unless it is told to.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, unbounded};
@@ -12,7 +13,7 @@ use orzo_aggregator::{
 use orzo_base::{Exchange, Producer};
 use orzo_model::{Batch, MetricId, Partition, Timestamp};
 use orzo_store::index::KvIndex;
-use orzo_store::{Aggregates, Backlog, Index, Kv, KvAggregates, KvBacklog, Result};
+use orzo_store::{Aggregates, Backlog, Guarded, Index, Kv, KvAggregates, KvBacklog, Result};
 
 use crate::kv::FaultyKv;
 use crate::rng::Rng;
@@ -62,6 +63,7 @@ pub(crate) struct Asked {
 
 /// A process.
 pub(crate) struct Node {
+    pub(crate) guard: Arc<Guarded<FaultyKv>>,
     pub(crate) backlog: Arc<dyn Backlog>,
     pub(crate) aggregates: Arc<dyn Aggregates>,
     pub(crate) index: Arc<dyn Index>,
@@ -75,6 +77,8 @@ pub(crate) struct Node {
     pub(crate) asked: Option<Asked>,
     pub(crate) syncer: Syncer,
     pub(crate) acks: Vec<Ack>,
+    /// Deleted metrics that the janitor knows of.
+    pub(crate) seen_deleted: HashSet<MetricId>,
     /// What each shard found.
     pub(crate) recovered: Vec<Recovered>,
 }
@@ -84,8 +88,9 @@ impl Node {
     ///
     /// # Errors
     /// If the engine fails meanwhile.
-    pub(crate) fn start(kv: &Arc<FaultyKv>, setup: &Setup) -> Result<Self> {
-        let any: Arc<dyn Kv> = kv.clone();
+    pub(crate) fn start(kv: &FaultyKv, setup: &Setup) -> Result<Self> {
+        let guard = Arc::new(Guarded::new(kv.clone()));
+        let any: Arc<dyn Kv> = guard.clone();
         let backlog: Arc<dyn Backlog> = Arc::new(KvBacklog::new(any.clone(), setup.partitions));
         let index: Arc<dyn Index> = Arc::new(KvIndex::open(any.clone())?.with_ids(draw_id));
         let (producers, lanes) = Exchange::open(setup.listeners, setup.shards, Batch::new);
@@ -114,6 +119,7 @@ impl Node {
             })));
         }
         Ok(Node {
+            guard,
             aggregates: Arc::new(KvAggregates::new(any, setup.partitions)),
             resolver: Resolver {
                 index: index.clone(),
@@ -134,6 +140,7 @@ impl Node {
             in_hand: Vec::new(),
             asked: None,
             acks: Vec::new(),
+            seen_deleted: HashSet::new(),
             recovered,
         })
     }

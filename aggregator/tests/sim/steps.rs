@@ -33,6 +33,7 @@ impl World {
             self.settle();
         }
         self.kv.heal();
+        self.heal_at_times(100);
         self.stop();
         self.check_all();
         self.count();
@@ -41,7 +42,8 @@ impl World {
     fn one_step(&mut self) {
         match self.rng.below(1000) {
             0..40 if self.setup.crowd > 0 => self.storm(),
-            0..220 => self.burst(),
+            0..210 => self.burst(),
+            210..220 => self.clean_up(),
             220..360 => self.post(),
             360..460 => self.wait(),
             460..690 => self.some_turn(),
@@ -55,7 +57,7 @@ impl World {
             984..987 => self.delete(),
             987..989 => self.change_policy(),
             989 => self.make_rule(),
-            990..993 => self.clean_up(),
+            990..993 => self.some_turn(),
             993..995 => self.compact(),
             995..998 => self.sentence(),
             998 => self.crash(),
@@ -101,11 +103,21 @@ impl World {
         if self.kv.is_busy() && self.rng.percent(50) {
             self.kv.set_busy(false);
         }
+        self.heal_at_times(50);
         // Nothing is begun and takes for ever.
         while ns > 5 * SECOND && !self.begun.is_empty() {
             self.go_on();
         }
         set_now(at(now().ns() + ns));
+    }
+
+    /// Somebody looks after a store that has failed.
+    pub(crate) fn heal_at_times(&mut self, percent: u64) {
+        if self.node.guard.failure().is_some() && self.rng.percent(percent) {
+            let heals = self.node.guard.heal().is_ok();
+            self.note(format!("the store works again: {heals}"));
+            self.coverage.count("store healed", u64::from(heals));
+        }
     }
 
     fn some_turn(&mut self) {

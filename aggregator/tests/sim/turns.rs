@@ -19,6 +19,7 @@ impl World {
         let forgets = self.twins[shard].inbox.iter().any(|told| matches!(told, Told::Forget(_)));
         let series = self.counters(shard).series.get();
         self.prepare(shard);
+        let refuses = self.node.guard.failure().is_some();
         let stalls = self.counters(shard).commits_stalled.get();
         self.node.shards[shard].as_mut().expect("it has not ended").turn();
         let stalled = self.counters(shard).commits_stalled.get() > stalls;
@@ -27,7 +28,7 @@ impl World {
         let unreadable = self.kv.window_read_failed();
         match attempts.pop() {
             Some(attempt) => self.attempted(shard, attempt, stalled),
-            None if unreadable => drop(self.twins[shard].out.take()),
+            None if unreadable || refuses => drop(self.twins[shard].out.take()),
             None if self.kv.dead().is_some() => return,
             None => assert!(self.twins[shard].out.is_none(), "shard {shard} has not committed what was due"),
         }

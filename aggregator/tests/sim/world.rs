@@ -64,7 +64,7 @@ pub(crate) enum Begun {
 pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) setup: Setup,
-    pub(crate) kv: Arc<FaultyKv>,
+    pub(crate) kv: FaultyKv,
     pub(crate) node: Node,
     pub(crate) names: Vec<Name>,
     pub(crate) metrics: Vec<Metric>,
@@ -90,7 +90,7 @@ impl World {
         let setup = Setup::draw(&mut rng);
         set_now(at(START_NS));
         seed_ids(rng.next());
-        let kv = Arc::new(FaultyKv::default());
+        let kv = FaultyKv::default();
         let node = Node::start(&kv, &setup).unwrap();
         let shards = setup.shards;
         let mut world = World {
