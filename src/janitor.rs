@@ -106,7 +106,13 @@ impl Janitor {
             }
         }
         if self.doomed.is_none() {
-            self.doomed = Some((self.deleted()?, Instant::now()));
+            let deleted = self.deleted()?;
+            // Shards were told by whoever deleted them, unless the store failed at that moment and had deleted them
+            // all the same.
+            if !deleted.is_empty() {
+                self.handle.forget(&deleted);
+            }
+            self.doomed = Some((deleted, Instant::now()));
         }
         Ok(())
     }
