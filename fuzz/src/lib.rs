@@ -184,7 +184,8 @@ pub fn blob(bytes: &[u8]) -> bool {
 
 /// A summary of events.
 pub fn summary(bytes: &[u8]) -> bool {
-    stable(bytes, Summary::decode, Summary::encode)
+    const BASE: Timestamp = Timestamp::saturating_from_ns(1_700_000_000_000_000_000);
+    stable(bytes, |reader| Summary::decode(BASE, reader), |summary, out| summary.encode(BASE, out))
 }
 
 /// A sketch of values.

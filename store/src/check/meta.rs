@@ -31,7 +31,7 @@ pub(super) fn low_water_marks(
     let names: BTreeMap<Vec<u8>, Partition> =
         partitions.all().map(|partition| (keys::low_water(partition), partition)).collect();
     let mut marks = BTreeMap::new();
-    walk.each(Family::Meta, b"", &mut |walk, key, value| {
+    walk.each(Family::Meta, b"", |walk, key, value| {
         let Some(partition) = names.get(key) else { return };
         let mark = keys::read_low_water(value);
         if mark.is_none() {

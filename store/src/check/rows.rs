@@ -53,7 +53,7 @@ pub(super) fn rows(
 ) -> Result<()> {
     let newest = known.newest(partition);
     let mut present = Present::default();
-    walk.each(Family::Rows, &partition.to_bytes(), &mut |walk, bytes, value| {
+    walk.each(Family::Rows, &partition.to_bytes(), |walk, bytes, value| {
         let Some(key) = Key::read(bytes).filter(|key| partitions.of(key.id) == partition) else {
             let what = "is no key of this partition";
             return walk.found(Family::Rows, place::of_key(Family::Rows, bytes), what, UNREAD);

@@ -26,7 +26,7 @@ pub(super) fn backlog(
     let mut next = low.filter(|low| *low > 0).map(|low| low + 1);
     let (low, mut newest, known_end) = (low.unwrap_or(0), low.unwrap_or(0), low.is_some());
     let number = u16::from_be_bytes(partition.to_bytes());
-    walk.each(Family::Backlog, &partition.to_bytes(), &mut |walk, key, bytes| {
+    walk.each(Family::Backlog, &partition.to_bytes(), |walk, key, bytes| {
         let Some(seq) = keys::backlog_seq(key).filter(|_| key.len() == 10) else {
             return walk.found(Family::Backlog, place::of_key(Family::Backlog, key), "is no key", BATCHES);
         };
@@ -60,7 +60,7 @@ pub(super) fn windows(
     known: &mut Known,
 ) -> Result<()> {
     let (any, newest) = (any_policy(), known.newest(partition));
-    walk.each(Family::Window, &partition.to_bytes(), &mut |walk, key, bytes| {
+    walk.each(Family::Window, &partition.to_bytes(), |walk, key, bytes| {
         let id = key.get(2..).and_then(|id| id.try_into().ok()).map(MetricId::from_bytes);
         let Some(id) = id.filter(|id| partitions.of(*id) == partition) else {
             let what = "is no key of this partition";

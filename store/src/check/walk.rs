@@ -83,7 +83,7 @@ impl<'a> Walk<'a> {
         &mut self,
         family: Family,
         prefix: &[u8],
-        visit: &mut dyn FnMut(&mut Self, &[u8], &[u8]),
+        mut visit: impl FnMut(&mut Self, &[u8], &[u8]),
     ) -> Result<()> {
         let mut unreadable = Vec::new();
         let mut before: Option<Vec<u8>> = None;

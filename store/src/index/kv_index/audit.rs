@@ -59,7 +59,7 @@ pub(crate) fn audit(walk: &mut Walk<'_>) -> Result<Metrics> {
 /// Policies, rules and types that decode. The others are told.
 fn catalog(walk: &mut Walk<'_>) -> Result<Catalog> {
     for table in [keys::POLICIES, keys::RULES, keys::TYPES] {
-        walk.each(Family::Index, table, &mut |_, _, _| {})?;
+        walk.each(Family::Index, table, |_, _, _| {})?;
     }
     let mut damaged = Vec::new();
     let loaded = Catalog::load(walk.kv(), &mut |key| damaged.push(of_text_key(key)));
@@ -97,7 +97,7 @@ fn rest(walk: &mut Walk<'_>) -> Result<()> {
     ];
     let known: Vec<u8> = known.iter().map(|table| table[0]).collect();
     for table in (0..=u8::MAX).filter(|table| !known.contains(table)) {
-        walk.each(Family::Index, &[table], &mut |walk, key, _| {
+        walk.each(Family::Index, &[table], |walk, key, _| {
             walk.found(Family::Index, of_text_key(key), "is of no known table", UNREAD);
         })?;
     }
@@ -142,7 +142,7 @@ impl Audit {
     }
 
     fn resource_ids(&mut self, walk: &mut Walk<'_>) -> Result<()> {
-        walk.each(Family::Index, keys::TYPE_OF, &mut |walk, key, value| {
+        walk.each(Family::Index, keys::TYPE_OF, |walk, key, value| {
             let id = keys::last_id(key).filter(|_| key.len() == 17).map(ResourceId::from_bytes);
             let known = type_text(value).ok().filter(|name| self.catalog.types.contains_key(name));
             match (id, known) {
@@ -156,20 +156,17 @@ impl Audit {
     }
 
     fn resources(&mut self, walk: &mut Walk<'_>) -> Result<()> {
-        walk.each(Family::Index, keys::RESOURCES, &mut |walk, key, value| match self.state(
-            key,
-            keys::last_id(key),
-            Revision::Current,
-            value,
-        ) {
-            Ok(resource) => {
-                self.stateless.remove(&resource.id);
-                for secondary in secondary_keys(&resource) {
-                    let name = resource.resource_type.as_bytes().to_vec();
-                    self.want(resource.id.to_bytes(), &secondary, &name);
+        walk.each(Family::Index, keys::RESOURCES, |walk, key, value| {
+            match self.state(key, keys::last_id(key), Revision::Current, value) {
+                Ok(resource) => {
+                    self.stateless.remove(&resource.id);
+                    for secondary in secondary_keys(&resource) {
+                        let name = resource.resource_type.as_bytes().to_vec();
+                        self.want(resource.id.to_bytes(), &secondary, &name);
+                    }
                 }
+                Err(what) => walk.found(Family::Index, of_text_key(key), what, INVISIBLE),
             }
-            Err(what) => walk.found(Family::Index, of_text_key(key), what, INVISIBLE),
         })?;
         for id in std::mem::take(&mut self.stateless).into_keys() {
             walk.found(Family::Index, format!("resource {id}"), "has no state that can be read", INVISIBLE);
@@ -196,7 +193,7 @@ impl Audit {
     }
 
     fn revisions(&mut self, walk: &mut Walk<'_>) -> Result<()> {
-        walk.each(Family::Index, keys::REVISIONS, &mut |walk, key, value| {
+        walk.each(Family::Index, keys::REVISIONS, |walk, key, value| {
             let parts = keys::revision_parts(key);
             let (id, number) = parts.map_or((None, 0), |(id, number)| (Some(id.to_bytes()), number));
             self.revision = self.revision.max(number);
@@ -207,13 +204,13 @@ impl Audit {
     }
 
     fn metrics(&mut self, walk: &mut Walk<'_>) -> Result<()> {
-        walk.each(Family::Index, keys::METRICS, &mut |walk, key, value| {
+        walk.each(Family::Index, keys::METRICS, |walk, key, value| {
             let Some(id) = metric_of(walk, key) else { return };
             let document = self.metric(walk, id, value);
             let policy = document.and_then(|document| self.catalog.policies.get(&document.policy).cloned());
             self.metrics.active.push((id, policy));
         })?;
-        walk.each(Family::Index, keys::DELETED, &mut |walk, key, value| {
+        walk.each(Family::Index, keys::DELETED, |walk, key, value| {
             let Some(id) = metric_of(walk, key) else { return };
             if let Ok(document) = decode::<MetricDocument>(value, "metric") {
                 self.want_lookups(id, &document);
@@ -258,7 +255,7 @@ impl Audit {
 
     fn counters(&mut self, walk: &mut Walk<'_>) -> Result<()> {
         let active = self.metrics.active.len() as u64;
-        walk.each(Family::Index, keys::COUNTERS, &mut |walk, key, value| {
+        walk.each(Family::Index, keys::COUNTERS, |walk, key, value| {
             let mut found = |what: &str, costs| walk.found(Family::Index, of_text_key(key), what, costs);
             let Ok(counters) = decode::<Counters>(value, "counters") else {
                 return found("does not decode", "nothing: the next start counts again");
@@ -277,7 +274,7 @@ impl Audit {
     /// Secondary keys against documents, and then documents against secondary keys.
     fn secondary_keys(&mut self, walk: &mut Walk<'_>) -> Result<()> {
         for table in 0..=u8::MAX {
-            walk.each(Family::IndexBy, &[table], &mut |walk, key, value| {
+            walk.each(Family::IndexBy, &[table], |walk, key, value| {
                 let leads = self.wanted.remove(&self.hasher.hash_one((key, value))).is_some();
                 if !leads && !self.is_burned(key) {
                     let costs = "searches meet it and pass on";
