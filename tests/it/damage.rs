@@ -87,8 +87,8 @@ fn daemon_with(metrics: &[&str]) -> (Daemon, Vec<String>) {
 
 #[track_caller]
 fn post(daemon: &Daemon, id: &str, minutes: impl Iterator<Item = u64>) {
-    // Noise, so that rows take room.
-    let value = |minute: u64| (minute * 7919 % 10007) as f64 / 7.0;
+    // Noise in all bits, so that rows take room.
+    let value = |minute: u64| (minute.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / 1e6;
     let measure = |minute: u64| json!({"timestamp": START + minute * 60, "value": value(minute)});
     let measures: Vec<Value> = minutes.map(measure).collect();
     let (status, body) = daemon.post(&format!("/v1/metric/{id}/measures"), &json!(measures));
