@@ -132,8 +132,8 @@ pub trait Kv: Send + Sync + 'static {
     }
 }
 
-/// More bytes than most keys have behind the start of a scan.
-const KEY_BYTES: usize = 16;
+/// At least as many bytes as keys of series have: places between keys are looked for in so many.
+const KEY_BYTES: usize = 48;
 
 /// Visits the keys in `[from, to)`, ascending, also behind blocks that the engine cannot read: `damaged` is
 /// told of each such place, and the scan goes on at the nearest key behind it that can be read.
@@ -145,53 +145,77 @@ pub fn scan_past_damage(
     visit: &mut Visit<'_>,
     damaged: &mut dyn FnMut(&[u8], &Error),
 ) -> Result<()> {
-    let mut last = None;
-    let mut starts: Box<dyn Iterator<Item = Vec<u8>>> = Box::new(std::iter::once(from.to_vec()));
-    while let Some(start) = starts.next() {
-        let (mut advanced, mut ended) = (false, false);
+    let mut start = from.to_vec();
+    let mut last = from.to_vec();
+    loop {
+        let mut ended = false;
         let scanned = kv.scan(family, &start, to, Direction::Forward, &mut |key, value| {
-            (last, advanced) = (Some(key.to_vec()), true);
+            last = key.to_vec();
             let flow = visit(key, value);
             ended = flow.is_break();
             flow
         });
         match scanned {
             Err(error) if error.is_damage() && !ended => {
-                // Nothing new was read: the same place, seen from a key further on.
-                if advanced || start == from {
-                    damaged(last.as_deref().unwrap_or(from), &error);
-                    starts = further(last.clone(), from, to);
+                damaged(&last, &error);
+                match readable_behind(kv, family, &last, to)? {
+                    Some(behind) => (start, last) = (behind.clone(), behind),
+                    None => return Ok(()),
                 }
             }
             other => return other,
         }
     }
-    Ok(())
 }
 
-/// Keys behind the last one read, each further away than the one before: level by level, from its last byte
-/// to its first, those that differ there. If none was read yet, it is taken to have been the first that can
-/// be.
-fn further(last: Option<Vec<u8>>, from: &[u8], to: &[u8]) -> Box<dyn Iterator<Item = Vec<u8>>> {
-    let key = last.unwrap_or_else(|| [from, &[0; KEY_BYTES]].concat());
-    let to = to.to_vec();
-    let levels = (1..=key.len()).rev().flat_map({
-        let key = key.clone();
-        move |len| {
-            let (head, byte) = (&key[..len - 1], key[len - 1]);
-            let next = prefix_end(&key[..len]);
-            let inside_next = children(next.clone());
-            let others = (byte.saturating_add(2)..=u8::MAX).map(|byte| [head, &[byte]].concat());
-            std::iter::once(next).chain(inside_next).chain(others).collect::<Vec<_>>()
+/// The first place behind a key from which the engine can read; `None` if that is the end. Looked for in steps
+/// that double, and then by halves: if a step meets the next damaged block, what lies between is passed over.
+fn readable_behind(kv: &dyn Kv, family: Family, key: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>> {
+    let mut place = key.to_vec();
+    place.resize(KEY_BYTES.max(key.len() + 1), 0);
+    let bits = 8 * place.len();
+    let mut reached = None;
+    for bit in 0..bits {
+        if is_readable(kv, family, plus(&place, bit), to)? {
+            reached = Some(bit);
+            break;
         }
-    });
-    let starts = std::iter::once([key.as_slice(), &[0]].concat()).chain(levels);
-    Box::new(starts.filter(move |start| !start.is_empty() && (to.is_empty() || *start < to)))
+    }
+    // Half of the step that reached it did not.
+    let reached = reached.unwrap_or(bits);
+    for bit in (0..reached).rev() {
+        match plus(&place, bit) {
+            Some(next) if !is_readable(kv, family, Some(next.clone()), to)? => place = next,
+            _ => {}
+        }
+    }
+    Ok(plus(&place, 0).filter(|place| is_before(place, to)))
 }
 
-/// Keys of one more byte.
-fn children(key: Vec<u8>) -> Vec<Vec<u8>> {
-    if key.is_empty() { Vec::new() } else { (1..=u8::MAX).map(|byte| [&key[..], &[byte]].concat()).collect() }
+/// Whether the engine can read from a place on; past the end there is nothing to be read.
+fn is_readable(kv: &dyn Kv, family: Family, place: Option<Vec<u8>>, to: &[u8]) -> Result<bool> {
+    let Some(place) = place.filter(|place| is_before(place, to)) else { return Ok(true) };
+    match kv.scan(family, &place, to, Direction::Forward, &mut |_, _| ControlFlow::Break(())) {
+        Err(error) if error.is_damage() => Ok(false),
+        scanned => scanned.map(|()| true),
+    }
+}
+
+fn is_before(place: &[u8], to: &[u8]) -> bool {
+    to.is_empty() || place < to
+}
+
+/// A big-endian number plus a power of two; `None` if it does not fit.
+fn plus(number: &[u8], bit: usize) -> Option<Vec<u8>> {
+    let mut sum = number.to_vec();
+    let mut byte = sum.len().checked_sub(1 + bit / 8)?;
+    let (added, mut carry) = sum[byte].overflowing_add(1 << (bit % 8));
+    sum[byte] = added;
+    while carry {
+        byte = byte.checked_sub(1)?;
+        (sum[byte], carry) = sum[byte].overflowing_add(1);
+    }
+    Some(sum)
 }
 
 /// The first key after all keys that start with `prefix`; empty if there is none.

@@ -57,7 +57,7 @@ fn a_scan_goes_on_behind_a_block_that_cannot_be_read() {
         seen.push(u64::from_be_bytes(key.try_into().unwrap()));
         ControlFlow::Continue(())
     };
-    scan_past_damage(&kv, Family::Backlog, &[0], b"", visit, &mut |_, error| {
+    scan_past_damage(&kv, Family::Backlog, b"", b"", visit, &mut |_, error| {
         assert!(matches!(error, Error::Unreadable { .. }), "{error}");
         damaged += 1;
     })
