@@ -114,7 +114,7 @@ export class LossPage {
       h("td", { class: "number" }, countText(count)),
       h("td", { class: "number" }, rateText(perSecond(count, earlier.get(`${what} ${reason}`) ?? (before ? 0 : undefined), seconds))),
       h("td", { class: "advice" }, advice)));
-    fill(this.#losses, table("Losses", ["Reason", "Lost", "Now", "What it means"], rows));
+    fill(this.#losses, table("Losses", ["Reason", "Lost", "Now", "What it means"], rows), prefixes(scrape));
   }
 
   /** The look a few seconds ago: rates are over that time. */
@@ -151,6 +151,7 @@ export class LossPage {
     const list = [
       entry("Statsd series, of the limit", `${countText(series)} of ${countText(facts.series_max)}`, series / Math.max(1, facts.series_max)),
       entry("Series in memory", countText(total(scrape, "orzo_series"))),
+      entry("Memory", valueText(total(scrape, "orzo_memory_bytes"), "B", 3)),
       entry("Oldest measure not yet in a rollup", ageText(largest(scrape, "orzo_oldest_dirty_seconds"))),
       entry("Log written", rateText(this.#rate("orzo_backlog_bytes_total"), "B")),
       entry("Receive buffer of a socket", valueText(largest(scrape, "orzo_statsd_receive_buffer_bytes"), "B", 3)),
@@ -235,6 +236,15 @@ function ledger({ title, whole, parts, missing }: Account): HTMLElement {
   return h("section", { class: "account" }, h("h2", {}, title),
     h("dl", {}, row("", "whole", whole.name, whole.value), ...parts.map((part, index) => row(index === 0 ? "=" : "+", part.kind, part.name, part.value))),
     h("p", { class: settled ? "sum good" : "sum" }, settled ? "✓ adds up" : `${countText(Math.abs(missing))} between two counters just now`));
+}
+
+/** The prefixes whose new series were refused most, if any were. */
+function prefixes(scrape: Scrape): HTMLElement | null {
+  const refused = [...by(scrape, "orzo_statsd_series_refused_total", "prefix")].filter(([, count]) => count > 0);
+  if (refused.length === 0) return null;
+  const rows = refused.sort(([, a], [, b]) => b - a).map(([prefix, count]) => h("tr", {},
+    h("th", { scope: "row" }, prefix === "" ? "all others" : h("code", {}, prefix)), h("td", { class: "number" }, countText(count))));
+  return table("Prefixes whose new series were refused", ["Prefix", "New series refused"], rows);
 }
 
 function meter(name: string, part: number): HTMLElement {
