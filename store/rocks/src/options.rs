@@ -86,7 +86,11 @@ fn options_of(family: Family, cache: &Cache, tuning: &Tuning) -> Options {
             table.set_hybrid_ribbon_filter(10.0, 1);
             compress(&mut options);
         }
-        Family::IndexBy => compress(&mut options),
+        Family::IndexBy => {
+            // A new series asks for names that are not there: no block should be read for that.
+            table.set_bloom_filter(10.0, false);
+            compress(&mut options);
+        }
     }
     options.set_block_based_table_factory(&table);
     options
