@@ -137,7 +137,10 @@ impl Engine {
         let newest_stored = match query.stop {
             None => stored.starts.last().copied(),
             Some(_) => {
-                self.aggregates.newest(query.metric, query.granularity, query.method).map_err(failed)?
+                // A horizon before the start of the query changes nothing.
+                let since = query.start.unwrap_or_default().saturating_add(timespan_ns);
+                let newest = self.aggregates.newest(query.metric, query.granularity, query.method, since);
+                newest.map_err(failed)?
             }
         };
         let newest = newest_stored.max(fresh.starts.last().copied());

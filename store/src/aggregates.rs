@@ -53,8 +53,14 @@ pub trait Aggregates: Send + Sync {
     /// The buckets asked for, ascending. Damaged runs are skipped and counted.
     fn read(&self, query: &RowQuery) -> Result<Column>;
 
-    /// Start of the newest bucket that has a value of `method`.
-    fn newest(&self, id: MetricId, width: Granularity, method: Method) -> Result<Option<Timestamp>>;
+    /// Start of the newest bucket that has a value of `method`, if it is at `since` or after.
+    fn newest(
+        &self,
+        id: MetricId,
+        width: Granularity,
+        method: Method,
+        since: Timestamp,
+    ) -> Result<Option<Timestamp>>;
 
     /// Drops everything of a metric.
     fn retire(&self, id: MetricId) -> Result<()>;
@@ -150,8 +156,14 @@ impl Aggregates for KvAggregates {
         Ok(column)
     }
 
-    fn newest(&self, id: MetricId, width: Granularity, method: Method) -> Result<Option<Timestamp>> {
-        let query = RowQuery { id, width, method, start: Timestamp::EPOCH, stop: None };
+    fn newest(
+        &self,
+        id: MetricId,
+        width: Granularity,
+        method: Method,
+        since: Timestamp,
+    ) -> Result<Option<Timestamp>> {
+        let query = RowQuery { id, width, method, start: since, stop: None };
         let mut newest = None;
         let scanned = self.visit_runs(&query, Direction::Backward, &mut |run| {
             // Runs that start earlier may reach further, but only so far.
@@ -168,7 +180,7 @@ impl Aggregates for KvAggregates {
         match scanned {
             // The long way, past what cannot be read.
             Err(error) if error.is_damage() => Ok(self.read(&query)?.starts.last().copied()),
-            other => other.map(|()| newest),
+            other => other.map(|()| newest.filter(|newest| *newest >= since)),
         }
     }
 

@@ -154,9 +154,13 @@ fn newer_runs_win<K: Kv>(kv: Arc<K>) {
     let expected = [(99, 2.0), (100, 2.0), (101, 3.0), (102, 3.0), (103, 3.0), (104, 2.0)];
     assert_eq!(read(&aggregates, id, 0, None), expected);
     assert_eq!(read(&aggregates, id, 100, Some(103)), expected[1..4]);
-    let newest = aggregates.newest(id, width(), Method::COUNT_OF).unwrap();
+    let newest = aggregates.newest(id, width(), Method::COUNT_OF, Timestamp::EPOCH).unwrap();
     assert_eq!(newest, Timestamp::from_ns(104 * width().ns()));
-    assert_eq!(aggregates.newest(id, width(), Method::MAX).unwrap(), None);
+    let since = |slot: u64| Timestamp::from_ns(slot * width().ns()).unwrap();
+    for (slot, found) in [(104, newest), (105, None)] {
+        assert_eq!(aggregates.newest(id, width(), Method::COUNT_OF, since(slot)).unwrap(), found);
+    }
+    assert_eq!(aggregates.newest(id, width(), Method::MAX, Timestamp::EPOCH).unwrap(), None);
 }
 
 /// Short overlapping runs, as checkpoints leave them, before and after sealing.

@@ -101,7 +101,7 @@ impl World {
         let stored = self.node.aggregates.read(&query).unwrap();
         let newest = match stop {
             None => stored.starts.last().copied(),
-            Some(_) => self.node.aggregates.newest(id, width, method).unwrap(),
+            Some(_) => self.node.aggregates.newest(id, width, method, at(0)).unwrap(),
         };
         let newest = newest.max(fresh.starts.last().copied()).map(|newest| newest.ns());
         let horizon = self.horizon(key, newest);
