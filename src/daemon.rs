@@ -131,8 +131,8 @@ struct Daemon {
     slot: ApiSlot,
     stop_http: oneshot::Sender<()>,
     serving: tokio::task::JoinHandle<orzo_http::Drained>,
-    stop_keepers: Stop,
-    keepers: Vec<JoinHandle<()>>,
+    janitor: Keeper,
+    medic: Keeper,
 }
 
 impl Daemon {
@@ -176,8 +176,10 @@ impl Daemon {
             // Dropping the sender stops, too.
             let _ = http_stops.await;
         }));
-        let stop_keepers = Stop::new();
-        let keepers = keepers(config, &stores, &handle, &stop_keepers)?;
+        let own = janitor(config, &stores, &handle);
+        let janitor = Keeper::start("janitor", move |stop| own.run(stop))?;
+        let kv = stores.kv.clone();
+        let medic = Keeper::start("medic", move |stop| medic::run(&kv, stop))?;
         let listeners = start_listeners(listeners)?;
         Ok(Daemon {
             runtime,
@@ -192,8 +194,8 @@ impl Daemon {
             slot,
             stop_http,
             serving,
-            stop_keepers,
-            keepers,
+            janitor,
+            medic,
         })
     }
 
@@ -252,10 +254,11 @@ impl Daemon {
         for ended in join(self.listeners) {
             ended.context("a listener ended early")?;
         }
+        // ORDER: the janitor asks shards and waits for their answers; the medic heals what they write to.
+        self.janitor.stop();
         self.handle.stop();
         self.shards.join();
-        self.stop_keepers.request();
-        join(self.keepers);
+        self.medic.stop();
         log_account(&self.counters, &self.handle);
         self.stores.kv.sync().context("the log could not be synced")?;
         // The log holds everything already: this makes the next start quick.
@@ -263,12 +266,24 @@ impl Daemon {
     }
 }
 
-/// Those who look after the store.
-fn keepers(config: &Config, stores: &Stores, handle: &Handle, stop: &Stop) -> Result<Vec<JoinHandle<()>>> {
-    let (janitor, stopped) = (janitor(config, stores, handle), stop.clone());
-    let janitor = spawn("janitor", move || janitor.run(&stopped))?;
-    let (kv, stopped) = (stores.kv.clone(), stop.clone());
-    Ok(vec![janitor, spawn("medic", move || medic::run(&kv, &stopped))?])
+/// A thread that looks after the store until it is stopped.
+struct Keeper {
+    stop: Stop,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    fn start(name: &str, body: impl FnOnce(&Stop) + Send + 'static) -> Result<Self> {
+        let stop = Stop::new();
+        let stopped = stop.clone();
+        let thread = spawn(name, move || body(&stopped))?;
+        Ok(Keeper { stop, thread })
+    }
+
+    fn stop(self) {
+        self.stop.request();
+        join(vec![self.thread]);
+    }
 }
 
 /// Counters end with the process; their sums stay in the log, so that what several runs received can be added up.
