@@ -89,6 +89,9 @@ pub(crate) fn http_config(
             connections: http.max_connections as usize,
             body_bytes: http.body_limit.0 as usize,
             bodies_bytes: bodies.max(2 * http.body_limit.0 as usize),
+            query: http.query_timeout.0,
+            query_series: http.query_series as usize,
+            query_points: http.query_points as usize,
             ..orzo_http::Limits::default()
         },
     })

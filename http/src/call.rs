@@ -4,13 +4,14 @@ use std::cell::OnceCell;
 
 use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
-use orzo_model::Timestamp;
+use orzo_model::{Column, Timestamp};
 use orzo_store::Index;
 
+use crate::allowance::Allowance;
 use crate::api::Api;
 use crate::auth::visibility::Onlooker;
 use crate::auth::{Identity, Target};
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::error::{ApiError, Outcome};
 use crate::json::Value;
 use crate::patience::Patience;
@@ -26,6 +27,8 @@ pub(crate) struct Call<'a> {
     pub(crate) now: Timestamp,
     /// To be asked between steps of what may take long.
     pub(crate) patience: &'a Patience,
+    /// What is left of what a query may read.
+    pub(crate) allowance: Allowance,
     identity: OnceCell<Outcome<Identity>>,
 }
 
@@ -34,7 +37,8 @@ pub(crate) type Action<'f> = (Method, &'f dyn Fn() -> Outcome);
 
 impl<'a> Call<'a> {
     pub(crate) fn new(api: &'a Api, request: &'a Request, patience: &'a Patience) -> Self {
-        Call { api, request, now: (api.ctx.clock)(), patience, identity: OnceCell::new() }
+        let allowance = Allowance::new(api.config.limits.of_query());
+        Call { api, request, now: (api.ctx.clock)(), patience, allowance, identity: OnceCell::new() }
     }
 
     pub(crate) fn index(&self) -> &'a dyn Index {
@@ -43,6 +47,20 @@ impl<'a> Call<'a> {
 
     pub(crate) fn engine(&self) -> &'a dyn Engine {
         &*self.api.ctx.engine
+    }
+
+    /// Reads series that the allowance has been asked for, in their order: 400, 503 where it or patience ends.
+    pub(crate) fn read_all(&self, queries: &[engine::Query]) -> Outcome<Vec<Column>> {
+        self.patience.check()?;
+        let columns = self.engine().read_all(queries)?;
+        self.allowance.take_points(columns.iter().map(Column::len).sum())?;
+        Ok(columns)
+    }
+
+    /// Reads one.
+    pub(crate) fn read(&self, query: &engine::Query) -> Outcome<Column> {
+        let columns = self.read_all(std::slice::from_ref(query))?;
+        Ok(columns.into_iter().next().unwrap_or_default())
     }
 
     pub(crate) fn query(&self) -> &'a Query {

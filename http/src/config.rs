@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use orzo_model::ops;
 use orzo_model::policy_definition::default_methods;
 use orzo_model::{MethodSet, Timestamp};
 use orzo_store::Index;
@@ -82,6 +83,10 @@ pub struct Limits {
     pub body: Duration,
     /// A query may take so long, else 503. Default: 60 s.
     pub query: Duration,
+    /// Series that a query may read, else 400. Default: 20 000.
+    pub query_series: usize,
+    /// Points that a query may read, and compute with in one step, else 400. Default: 50 million.
+    pub query_points: usize,
     /// Requests under way when the server stops get so long to end. Default: 10 s.
     pub drain: Duration,
 }
@@ -97,8 +102,17 @@ impl Default for Limits {
             idle: Duration::from_secs(60),
             body: Duration::from_secs(60),
             query: Duration::from_secs(60),
+            query_series: 20_000,
+            query_points: 50_000_000,
             drain: Duration::from_secs(10),
         }
+    }
+}
+
+impl Limits {
+    /// How much one query may read and compute.
+    pub(crate) fn of_query(&self) -> ops::Limits {
+        ops::Limits { series: self.query_series, points: self.query_points }
     }
 }
 

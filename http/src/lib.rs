@@ -8,6 +8,7 @@
 //! Not here: storage, arithmetic over series, and the clock.
 
 mod accept;
+mod allowance;
 mod api;
 pub mod auth;
 mod call;

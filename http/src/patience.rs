@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 
+use orzo_model::ops::HOW_TO_NARROW;
+
 use crate::error::{ApiError, Outcome};
 
 /// Asked now and then by handlers that may take long.
@@ -37,10 +39,7 @@ impl Patience {
         match self.limit {
             Some((end, limit)) if Instant::now() > end => {
                 let limit = limit.as_secs_f64();
-                let text = format!(
-                    "The query took longer than {limit} s. Narrow it: a shorter range (start, stop), a coarser \
-                     granularity, or fewer metrics"
-                );
+                let text = format!("The query took longer than {limit} s (query_timeout). {HOW_TO_NARROW}");
                 Err(ApiError::text(StatusCode::SERVICE_UNAVAILABLE, text))
             }
             _ => Ok(()),

@@ -66,6 +66,9 @@ pub(super) fn bounds(config: &Config) -> Vec<Bound> {
         bound("http.max_limit", http.max_limit, 1..=1_000_000),
         bound("http.body_limit", http.body_limit, ByteSize::kib(1)..=ByteSize::gib(1)),
         bound("http.max_connections", http.max_connections, 1..=100_000),
+        bound("http.query_timeout", http.query_timeout, Span::milliseconds(10)..=Span::hours(1)),
+        bound("http.query_series", http.query_series, 1..=100_000_000),
+        bound("http.query_points", http.query_points, 1..=10_000_000_000),
         bound("statsd.gauge_ttl", statsd.gauge_ttl, Span::seconds(1)..=week),
         bound("statsd.flush_interval", statsd.flush_interval, Span::milliseconds(100)..=Span::hours(1)),
         bound(

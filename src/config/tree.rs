@@ -97,6 +97,15 @@ pub struct Http {
     pub body_limit: ByteSize,
     /// Connections held open at a time; further ones wait to be accepted. Default: `1024`. Bounds: 1 to 100000.
     pub max_connections: u64,
+    /// Longest time that a query may take; then it ends with 503. Default: `"1m"`. Bounds: 10ms to 1h.
+    pub query_timeout: Span,
+    /// Most series that a query may read, over all its groups; one that needs more gets 400. Default: `20000`.
+    /// Bounds: 1 to 100000000.
+    pub query_series: u64,
+    /// Most points that a query may read from its series, and compute with in one step; one that needs more gets 400.
+    /// Each takes 16 bytes of memory while it is in the answer, and about 60 in its JSON. Default: `50000000`.
+    /// Bounds: 1 to 10000000000.
+    pub query_points: u64,
 }
 
 impl Default for Http {
@@ -111,6 +120,9 @@ impl Default for Http {
             durability: Durability::Sync,
             body_limit: ByteSize::mib(64),
             max_connections: 1024,
+            query_timeout: Span::minutes(1),
+            query_series: 20_000,
+            query_points: 50_000_000,
         }
     }
 }

@@ -192,6 +192,7 @@ fn plain(
     let widths = wanted(metric, name, arguments.granularity)?;
     let method = method_of(&metric.policy, name).ok_or_else(|| no_method(metric.id, name))?;
     let range = Range { start: arguments.start, stop: arguments.stop, resample };
+    call.allowance.take_series(1)?;
     widths.into_iter().map(|width| read(call, metric, method, width, range)).collect()
 }
 

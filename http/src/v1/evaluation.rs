@@ -6,8 +6,8 @@ use std::cell::{Cell, OnceCell};
 use hyper::StatusCode;
 use orzo_model::metric::Metric;
 use orzo_model::ops::{
-    Answer, Columns, EvalError, Expr, GranularityError, Holes, Limits, Query, Resolved, common_granularities,
-    evaluate,
+    Answer, Columns, EvalError, Expr, GranularityError, Holes, POINTS_KEPT, Query, Resolved,
+    common_granularities, evaluate,
 };
 use orzo_model::{Column, Granularity, Method, Timestamp};
 
@@ -15,10 +15,6 @@ use crate::call::Call;
 use crate::engine;
 use crate::error::{ApiError, Outcome};
 use crate::json::Value;
-
-/// Points kept in memory between two readings of a column in one evaluation, 128 MiB of them; columns
-/// beyond are read again.
-const POINTS_KEPT: usize = 8 << 20;
 
 /// Series asked of the engine at a time: enough to keep all cores at work.
 const SERIES_READ_TOGETHER: usize = 256;
@@ -67,7 +63,7 @@ pub(super) fn compute_in(
     inputs: &[Input<'_>],
     granularities: Vec<Granularity>,
 ) -> Outcome<Vec<(Granularity, Answer)>> {
-    let limits = Limits::default();
+    call.allowance.take_series(inputs.len())?;
     let series: Vec<usize> = inputs.iter().map(|input| input.reference).collect();
     let query = Query {
         expr: task.expr,
@@ -75,7 +71,7 @@ pub(super) fn compute_in(
         holes: task.holes,
         start: task.start,
         stop: task.stop,
-        limits,
+        limits: call.allowance.limits(),
     };
     granularities
         .into_iter()
@@ -155,11 +151,10 @@ impl Columns for Stored<'_> {
         if let Some(column) = self.kept[series].get() {
             return Ok(Cow::Borrowed(column));
         }
-        self.call.patience.check()?;
         let wanted = self.with_next(series);
         let queries: Vec<engine::Query> = wanted.iter().map(|series| self.query(*series)).collect();
         let mut owned = None;
-        for (read, column) in wanted.into_iter().zip(self.call.engine().read_all(&queries)?) {
+        for (read, column) in wanted.into_iter().zip(self.call.read_all(&queries)?) {
             let refused = self.keep(read, column);
             if read == series {
                 owned = refused;

@@ -74,9 +74,9 @@ pub(super) fn read(
     };
     let Some(period) = range.resample else {
         let start = range.start.map(|start| start.floor(granularity));
-        return Ok((Period::Span(granularity), call.engine().read(&query(start, range.stop))?));
+        return Ok((Period::Span(granularity), call.read(&query(start, range.stop))?));
     };
     let resample = Resample::new(granularity, method, period, range.start, range.stop)?;
-    let stored = call.engine().read(&query(resample.read_start(), resample.read_stop()))?;
+    let stored = call.read(&query(resample.read_start(), resample.read_stop()))?;
     Ok((period, resample.apply(&stored)))
 }

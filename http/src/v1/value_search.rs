@@ -29,6 +29,7 @@ pub(super) fn search(call: &Call<'_>) -> Outcome {
     let range = Range { start: instant(call, "start")?, stop: instant(call, "stop")?, resample: None };
     let asked = granularities(call)?;
     let method = method_text(call, "aggregation", "mean")?;
+    call.allowance.take_series(metrics.len())?;
     let found = metrics
         .iter()
         .map(|metric| Ok((metric, matches(call, metric, method, &asked, range, &predicate)?)))

@@ -17,6 +17,7 @@ mod openapi;
 mod policies;
 mod projects;
 mod pushes;
+mod query_limits;
 mod random;
 mod resource_types;
 mod resources;

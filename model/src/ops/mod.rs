@@ -52,7 +52,7 @@ pub use expr::{Expr, Reference};
 pub use fill::{Fill, Holes, parse_overlap};
 pub use granularities::{GranularityError, Resolved, common_granularities};
 pub use history::{Revision, Span, Total, spans};
-pub use limits::{Limits, OPERATION_DEPTH, OPERATION_NODES, POINTS_KEPT};
+pub use limits::{HOW_TO_NARROW, Limits, OPERATION_DEPTH, OPERATION_NODES, POINTS_KEPT};
 pub use period::{Calendar, Period};
 pub use predicate::{Predicate, PredicateError};
 pub use refusal::Refusal;

@@ -112,7 +112,7 @@ impl<C: Columns + ?Sized> Inputs<'_, C> {
         for series in 0..self.query.series.len() {
             let column = self.columns.read(series).map_err(EvalError::Read)?;
             grid::unite(&mut times, &column.starts[self.bounds.of(&column.starts)]);
-            self.query.limits.check_points(times.len(), self.query.series.len())?;
+            self.query.limits.check_points(times.len().saturating_mul(self.query.series.len()))?;
         }
         Ok(times)
     }

@@ -73,7 +73,7 @@ impl<C: Columns + ?Sized> Laid<'_, C> {
         let inputs: Vec<usize> =
             asked.filter(|(_, reference)| wanted[**reference]).map(|(series, _)| series).collect();
         self.leaves.set(self.leaves.get() + inputs.len());
-        self.inputs.query.limits.check_points(self.times.len(), self.leaves.get())?;
+        self.inputs.query.limits.check_points(self.times.len().saturating_mul(self.leaves.get()))?;
         let times = Rc::clone(&self.times);
         Ok(Series { times, period, width: inputs.len(), source: Source::Inputs(inputs) })
     }
