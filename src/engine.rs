@@ -115,7 +115,7 @@ impl Engine {
         });
         let stored = stored.map_err(failed)?;
         let horizon = self.horizon(query, &fresh, &stored)?;
-        let mut column = if fresh.is_empty() { stored } else { overlay(stored, fresh) };
+        let mut column = overlay(stored, fresh);
         // The first bucket that is wanted, and the first after them.
         let from = horizon.map_or(start, |horizon| start.max(horizon.saturating_add(1)));
         column.clip(from, query.stop);
@@ -153,20 +153,22 @@ fn failed(error: orzo_store::Error) -> EngineError {
 }
 
 /// Both, ascending; fresh buckets replace stored ones.
-fn overlay(stored: Column, fresh: Column) -> Column {
-    let mut merged = Column::default();
+fn overlay(mut stored: Column, fresh: Column) -> Column {
+    let Some(first) = fresh.starts.first() else { return stored };
+    // Most of what is stored is older than anything in memory.
+    let beside = stored.split_off(stored.starts.partition_point(|start| start < first));
     let mut fresh = fresh.iter().peekable();
-    for (at, value) in stored.iter() {
+    for (at, value) in beside.iter() {
         while let Some((at, value)) = fresh.next_if(|(fresh_at, _)| *fresh_at < at) {
-            merged.push(at, value);
+            stored.push(at, value);
         }
         match fresh.next_if(|(fresh_at, _)| *fresh_at == at) {
-            Some((at, value)) => merged.push(at, value),
-            None => merged.push(at, value),
+            Some((at, value)) => stored.push(at, value),
+            None => stored.push(at, value),
         }
     }
-    fresh.for_each(|(at, value)| merged.push(at, value));
-    merged
+    fresh.for_each(|(at, value)| stored.push(at, value));
+    stored
 }
 
 #[cfg(test)]

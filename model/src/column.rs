@@ -38,6 +38,17 @@ impl Column {
         self.values.drain(..begin);
     }
 
+    /// Appends all buckets of another column.
+    pub fn extend(&mut self, other: &Column) {
+        self.starts.extend_from_slice(&other.starts);
+        self.values.extend_from_slice(&other.values);
+    }
+
+    /// Takes the buckets from the position `at` on away, and gives them.
+    pub fn split_off(&mut self, at: usize) -> Column {
+        Column { starts: self.starts.split_off(at), values: self.values.split_off(at) }
+    }
+
     /// Start and value of each bucket.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Timestamp, f64)> + '_ {
         self.starts.iter().copied().zip(self.values.iter().copied())

@@ -192,9 +192,9 @@ pub fn decode(bytes: &[u8], width: Granularity, method: Method) -> Result<Decode
     let methods = reader.count(2)?;
     for _ in 0..methods {
         let found = reader.byte()? == method.index();
-        let column = decode_values(&mut reader, &starts, found)?;
+        let stored = Stored::open(&mut reader, starts.len())?;
         if found {
-            return Ok(Decoded { seq, column });
+            return Ok(Decoded { seq, column: stored.column(starts)? });
         }
     }
     Ok(Decoded { seq, column: Column::default() })
@@ -214,7 +214,7 @@ pub fn decode_run(bytes: &[u8], width: Granularity) -> Result<(u64, Run), Corrup
     run.starts = decode_starts(&mut reader, width)?;
     for _ in 0..reader.count(2)? {
         let method = Method::from_index(reader.byte()?).ok_or(Corrupt)?;
-        let column = decode_values(&mut reader, &run.starts, true)?;
+        let column = Stored::open(&mut reader, run.starts.len())?.column(run.starts.clone())?;
         let mut buckets = column.iter().peekable();
         let value_at = |start: &Timestamp| Some(buckets.next_if(|(at, _)| at == start)?.1);
         let values: Vec<_> = run.starts.iter().map(value_at).collect();
@@ -235,28 +235,54 @@ fn decode_starts(reader: &mut Reader<'_>, width: Granularity) -> Result<Vec<Time
     Ok(starts)
 }
 
-fn decode_values(reader: &mut Reader<'_>, starts: &[Timestamp], wanted: bool) -> Result<Column, Corrupt> {
-    let form = reader.byte()?;
-    let present: Vec<Timestamp> = if form & SOME == 0 {
-        starts.to_vec()
-    } else {
-        let bits = reader.take(starts.len().div_ceil(8))?;
-        let set = |bucket: usize| bits[bucket / 8] & (1 << (bucket % 8)) != 0;
-        (0..starts.len()).filter(|bucket| set(*bucket)).map(|bucket| starts[bucket]).collect()
-    };
-    let values = match form & !SOME {
-        CONSTANT => vec![number(reader)?; present.len()],
-        PACKED => {
-            let mut packed = Reader::new(reader.bytes()?);
-            if wanted { read_values(&mut packed, present.len())? } else { Vec::new() }
+/// A column as it lies there, not looked into yet.
+struct Stored<'a> {
+    /// A bit for each bucket, whether it has a value; `None`: all have.
+    present: Option<&'a [u8]>,
+    values: StoredValues<'a>,
+}
+
+enum StoredValues<'a> {
+    Constant(f64),
+    Packed(&'a [u8]),
+    Raw(&'a [u8]),
+}
+
+impl<'a> Stored<'a> {
+    fn open(reader: &mut Reader<'a>, buckets: usize) -> Result<Self, Corrupt> {
+        let form = reader.byte()?;
+        let present = if form & SOME == 0 { None } else { Some(reader.take(buckets.div_ceil(8))?) };
+        let values = match form & !SOME {
+            CONSTANT => StoredValues::Constant(number(reader)?),
+            PACKED => StoredValues::Packed(reader.bytes()?),
+            0 => {
+                let count =
+                    present.map_or(buckets, |bits| (0..buckets).filter(|at| is_set(bits, *at)).count());
+                StoredValues::Raw(reader.take(count.checked_mul(8).ok_or(Corrupt)?)?)
+            }
+            _ => return Err(Corrupt),
+        };
+        Ok(Stored { present, values })
+    }
+
+    fn column(&self, mut starts: Vec<Timestamp>) -> Result<Column, Corrupt> {
+        if let Some(bits) = self.present {
+            starts = (0..starts.len()).filter(|at| is_set(bits, *at)).map(|at| starts[at]).collect();
         }
-        0 => {
-            let raw = reader.take(present.len().checked_mul(8).ok_or(Corrupt)?)?;
-            raw.as_chunks::<8>().0.iter().map(|bytes| f64::from_bits(u64::from_le_bytes(*bytes))).collect()
-        }
-        _ => return Err(Corrupt),
-    };
-    Ok(if wanted { Column { starts: present, values } } else { Column::default() })
+        let values = match self.values {
+            StoredValues::Constant(value) => vec![value; starts.len()],
+            StoredValues::Packed(bytes) => read_values(&mut Reader::new(bytes), starts.len())?,
+            StoredValues::Raw(bytes) => {
+                let raw = bytes.as_chunks::<8>().0.iter();
+                raw.map(|bytes| f64::from_bits(u64::from_le_bytes(*bytes))).collect()
+            }
+        };
+        Ok(Column { starts, values })
+    }
+}
+
+fn is_set(bits: &[u8], at: usize) -> bool {
+    bits[at / 8] & (1 << (at % 8)) != 0
 }
 
 #[cfg(test)]

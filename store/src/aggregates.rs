@@ -1,5 +1,7 @@
 //! The aggregates: every bucket ever computed, in runs.
 
+use std::cmp::Reverse;
+use std::iter::repeat_n;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -147,13 +149,12 @@ impl Aggregates for KvAggregates {
 
     fn read(&self, query: &RowQuery) -> Result<Column> {
         let mut overlay = Overlay::default();
-        self.visit_runs(query, Direction::Forward, &mut |run| {
-            overlay.add(run.seq, &run.column);
+        self.visit_runs(query, Direction::Forward, &mut |Decoded { seq, mut column }| {
+            column.clip(query.start, query.stop);
+            overlay.add(seq, column);
             ControlFlow::Continue(())
         })?;
-        let mut column = overlay.finish();
-        column.clip(query.start, query.stop);
-        Ok(column)
+        Ok(overlay.finish())
     }
 
     fn newest(
@@ -228,22 +229,33 @@ pub(crate) fn decode_run(bytes: &[u8], width: Granularity) -> std::result::Resul
 /// wins.
 #[derive(Default)]
 pub(crate) struct Overlay {
-    buckets: Vec<(Timestamp, Seq, f64)>,
+    column: Column,
+    /// Where the buckets of each run begin, and its number.
+    runs: Vec<(usize, Seq)>,
     overlapping: bool,
 }
 
 impl Overlay {
-    pub(crate) fn add(&mut self, seq: Seq, column: &Column) {
-        let last = self.buckets.last().map(|(start, ..)| *start);
-        self.overlapping |= last.is_some() && column.starts.first().copied() <= last;
-        self.buckets.extend(column.iter().map(|(start, value)| (start, seq, value)));
+    pub(crate) fn add(&mut self, seq: Seq, column: Column) {
+        self.runs.push((self.column.len(), seq));
+        let Some(last) = self.column.starts.last() else {
+            self.column = column;
+            return;
+        };
+        self.overlapping |= column.starts.first().is_some_and(|first| first <= last);
+        self.column.extend(&column);
     }
 
-    pub(crate) fn finish(mut self) -> Column {
-        if self.overlapping {
-            self.buckets.sort_by_key(|(start, seq, _)| (*start, std::cmp::Reverse(*seq)));
-            self.buckets.dedup_by_key(|(start, ..)| *start);
+    pub(crate) fn finish(self) -> Column {
+        if !self.overlapping {
+            return self.column;
         }
-        self.buckets.into_iter().map(|(start, _, value)| (start, value)).collect()
+        let ends = self.runs[1..].iter().map(|(begin, _)| *begin).chain([self.column.len()]);
+        let seqs = self.runs.iter().zip(ends).flat_map(|((begin, seq), end)| repeat_n(*seq, end - begin));
+        let mut buckets: Vec<(Timestamp, Seq, f64)> =
+            self.column.iter().zip(seqs).map(|((start, value), seq)| (start, seq, value)).collect();
+        buckets.sort_by_key(|(start, seq, _)| (*start, Reverse(*seq)));
+        buckets.dedup_by_key(|(start, ..)| *start);
+        buckets.into_iter().map(|(start, _, value)| (start, value)).collect()
     }
 }

@@ -150,7 +150,8 @@ pub fn scan_past_damage(
     loop {
         let mut ended = false;
         let scanned = kv.scan(family, &start, to, Direction::Forward, &mut |key, value| {
-            last = key.to_vec();
+            last.clear();
+            last.extend_from_slice(key);
             let flow = visit(key, value);
             ended = flow.is_break();
             flow

@@ -117,7 +117,7 @@ fn decode_all(bytes: &[u8], extent: &Extent) -> Option<(Seq, Run)> {
 fn merged(found: &[Stored], extent: &Extent) -> Run {
     let of_method = |method| {
         let mut overlay = Overlay::default();
-        found.iter().for_each(|stored| overlay.add(stored.seq, &stored.run.column(method)));
+        found.iter().for_each(|stored| overlay.add(stored.seq, stored.run.column(method)));
         overlay.finish()
     };
     assemble(extent.width, &extent.methods, extent.methods.iter().map(of_method).collect())
