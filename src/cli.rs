@@ -207,6 +207,9 @@ pub struct Blast {
     /// Sockets, each with a thread and series of its own.
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
     senders: usize,
+    /// Hand many datagrams of equal length to the kernel as one (UDP_SEGMENT).
+    #[arg(long, conflicts_with_all = ["tcp", "unix_datagram", "unix_stream", "floor"])]
+    segment: bool,
 
     /// Distinct series.
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
@@ -217,7 +220,7 @@ pub struct Blast {
     /// Shares of the types: c, g, ms, h, d, s.
     #[arg(long, value_name = "SHARES", default_value = "c=60,ms=30,g=10")]
     mix: Mix,
-    /// DogStatsD tags on each line, 0 to 4.
+    /// DogStatsD tags on each line, 0 to 5.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     tags: usize,
     /// Let counters and timers claim to be one in so many (a power of two).
@@ -266,6 +269,7 @@ impl Blast {
             amount: self.amount(),
             rate: self.rate,
             senders: self.senders,
+            segment: self.segment,
             api: self.api(),
             verify: self.verify,
             settle: self.settle.0,

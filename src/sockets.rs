@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use hyper::header::HeaderName;
 use orzo_http::{AuthMode, PageFacts};
-use orzo_ingest::{Address, BoundSocket, Endpoint, Inherited, Limits};
+use orzo_ingest::{Address, BoundSocket, Endpoint, Inherited, Limits, Spread};
 use orzo_model::{MethodSet, Profile};
 use orzo_tuning::Plan;
 
@@ -42,6 +42,11 @@ fn endpoint(statsd: &Statsd, address: Address) -> Endpoint {
             config::Profile::Gnocchi => Profile::Gnocchi,
         },
         receive_buffer_bytes: statsd.receive_buffer_bytes.0 as usize,
+        spread: match statsd.udp_spread {
+            config::UdpSpread::Sender => Spread::Sender,
+            config::UdpSpread::Datagram => Spread::Datagram,
+        },
+        coalesce: statsd.udp_coalesce,
         mode: statsd.unix_mode.0,
     }
 }

@@ -1,5 +1,4 @@
-//! Many datagrams in one system call: safe wrappers over `recvmmsg` and `sendmmsg`, and the socket options
-//! that go with them and that no safe crate offers.
+//! Many datagrams in one system call: safe wrappers over `recvmmsg` and `sendmmsg`.
 //!
 //! Why unsafe: these calls take arrays of structs that point at each other and at buffers; the standard
 //! library and `socket2` have no equal, and at one system call a datagram the kernel is most of the cost of
@@ -15,19 +14,20 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-use libc::{c_int, c_uint, c_void, iovec, mmsghdr, msghdr};
+use libc::{SO_RXQ_OVFL, SOL_SOCKET, SOL_UDP, UDP_GRO, c_int, c_uint, iovec, mmsghdr, msghdr};
 
 /// Distance between the starts of two buffers beyond their size. Without it all would start at the same
 /// offset of 64 KiB and compete for the same few sets of the cache.
 const STAGGER: usize = 1280;
 
-/// Room for one control message holding a `u32`, aligned as control messages must be.
-type Control = [u64; 4];
+/// Room for two control messages holding a word each, aligned as control messages must be: the kernel's
+/// drops, and the size of the datagrams that it has put together.
+type Control = [u64; 6];
 
 const _: () = {
     // SAFETY: `CMSG_SPACE` only computes.
     let space = unsafe { libc::CMSG_SPACE(size_of::<u32>() as c_uint) } as usize;
-    assert!(space <= size_of::<Control>() && align_of::<Control>() >= align_of::<libc::cmsghdr>());
+    assert!(2 * space <= size_of::<Control>() && align_of::<Control>() >= align_of::<libc::cmsghdr>());
 };
 
 /// What a receive does when nothing is there.
@@ -52,7 +52,7 @@ pub struct ReceiveBuffers {
 unsafe impl Send for ReceiveBuffers {}
 
 impl ReceiveBuffers {
-    /// Room for `datagrams` of `size` bytes each. Pages are only touched when a datagram fills them.
+    /// Room for `datagrams` of `size` bytes each; where the kernel puts datagrams together, for as many of those. Pages are only touched when a datagram fills them.
     ///
     /// # Panics
     ///
@@ -63,7 +63,7 @@ impl ReceiveBuffers {
             bytes: vec![0; datagrams * (size + STAGGER)],
             size,
             iovecs: vec![empty_iovec(); datagrams],
-            controls: vec![[0; 4]; datagrams],
+            controls: vec![[0; 6]; datagrams],
             headers: vec![empty_header(); datagrams],
         }
     }
@@ -137,16 +137,6 @@ pub struct Datagram<'a> {
 }
 
 impl<'a> Received<'a> {
-    /// How many.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     /// Whether every buffer was used, so that more is likely to wait.
     pub fn is_full(&self) -> bool {
         self.count == self.buffers.capacity()
@@ -155,27 +145,63 @@ impl<'a> Received<'a> {
     /// Each datagram, in order of arrival.
     pub fn iter(&self) -> impl Iterator<Item = Datagram<'a>> + use<'a> {
         let slots = self.buffers.bytes.chunks_exact(self.buffers.size + STAGGER);
-        self.buffers.headers[..self.count].iter().zip(slots).map(|(header, slot)| Datagram {
-            bytes: &slot[..header.msg_len as usize],
-            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+        self.buffers.headers[..self.count].iter().zip(slots).flat_map(|(header, slot)| {
+            let bytes = &slot[..header.msg_len as usize];
+            let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+            Datagrams { rest: Some(bytes), each: datagram_bytes(&header.msg_hdr), truncated }
         })
     }
 
     /// Datagrams the kernel had dropped on this socket, since it was made, when the last of these was
     /// queued: the newest `SO_RXQ_OVFL` message. Wraps. `None` if it has never dropped one.
     pub fn kernel_drops(&self) -> Option<u32> {
-        self.buffers.headers[..self.count].iter().rev().find_map(|header| overflow_message(&header.msg_hdr))
+        let messages = self.buffers.headers[..self.count].iter().rev();
+        messages.map(|header| &header.msg_hdr).find_map(|header| control(header, SOL_SOCKET, SO_RXQ_OVFL))
     }
 }
 
-/// The value of a `SO_RXQ_OVFL` control message.
-fn overflow_message(header: &msghdr) -> Option<u32> {
+/// What lies in one buffer: a datagram, or several of a size that the kernel has put together.
+struct Datagrams<'a> {
+    /// An empty datagram is one, too.
+    rest: Option<&'a [u8]>,
+    each: Option<usize>,
+    truncated: bool,
+}
+
+impl<'a> Iterator for Datagrams<'a> {
+    type Item = Datagram<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Datagram<'a>> {
+        let rest = self.rest.take()?;
+        let bytes = match self.each.and_then(|each| rest.split_at_checked(each)) {
+            Some((bytes, more)) if !more.is_empty() => {
+                self.rest = Some(more);
+                bytes
+            }
+            _ => rest,
+        };
+        Some(Datagram { bytes, truncated: self.truncated && self.rest.is_none() })
+    }
+}
+
+/// How long each datagram in a buffer is, the last one aside; `None`: there is one.
+fn datagram_bytes(header: &msghdr) -> Option<usize> {
+    control(header, SOL_UDP, UDP_GRO).map(|bytes| bytes as usize).filter(|bytes| *bytes > 0)
+}
+
+/// The word in a control message of this kind.
+#[inline]
+fn control(header: &msghdr, level: c_int, kind: c_int) -> Option<u32> {
+    if header.msg_controllen == 0 {
+        return None;
+    }
     // SAFETY: `header` was filled by the kernel and its control pointer is still good: it points into the
     // `controls` of the `ReceiveBuffers` that `Received` borrows. The macros walk within `msg_controllen`.
     unsafe {
         let mut message = libc::CMSG_FIRSTHDR(header);
         while let Some(found) = message.as_ref() {
-            if found.cmsg_level == libc::SOL_SOCKET && found.cmsg_type == libc::SO_RXQ_OVFL {
+            if found.cmsg_level == level && found.cmsg_type == kind {
                 return Some(libc::CMSG_DATA(message).cast::<u32>().read_unaligned());
             }
             message = libc::CMSG_NXTHDR(header, message);
@@ -221,63 +247,6 @@ impl SendBuffers {
     }
 }
 
-/// Asks that each datagram carry the kernel's drop counter (see [`Received::kernel_drops`]).
-///
-/// # Errors
-///
-/// Whatever `setsockopt` says.
-pub fn report_drops(socket: BorrowedFd<'_>) -> io::Result<()> {
-    set_option(socket, libc::SO_RXQ_OVFL, 1)
-}
-
-/// Sets the receive buffer past the system's limit; needs `CAP_NET_ADMIN`.
-///
-/// # Errors
-///
-/// `PermissionDenied` without that capability.
-pub fn force_receive_buffer(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
-    set_option(socket, libc::SO_RCVBUFFORCE, c_int::try_from(bytes).unwrap_or(c_int::MAX))
-}
-
-/// Datagrams the kernel has dropped on this socket since it was made, now: the same counter as
-/// [`Received::kernel_drops`], also when nothing arrived after the drop. Wraps.
-///
-/// # Errors
-///
-/// Whatever `getsockopt` says; kernels before 4.12 do not know it.
-pub fn kernel_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
-    /// Words of `SO_MEMINFO`, and the place of the drops: `linux/sock_diag.h`.
-    const WORDS: usize = 9;
-    const DROPS: usize = 8;
-    let mut words = [0u32; WORDS];
-    let mut size = size_of_val(&words) as libc::socklen_t;
-    // SAFETY: `words` and `size` outlive the call, and `size` is the size of `words`.
-    let status = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_MEMINFO,
-            words.as_mut_ptr().cast::<c_void>(),
-            &mut size,
-        )
-    };
-    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(words[DROPS]) }
-}
-
-fn set_option(socket: BorrowedFd<'_>, option: c_int, value: c_int) -> io::Result<()> {
-    // SAFETY: `value` outlives the call, and the size given is its own.
-    let status = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            option,
-            ptr::from_ref(&value).cast::<c_void>(),
-            size_of::<c_int>() as libc::socklen_t,
-        )
-    };
-    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
 fn empty_iovec() -> iovec {
     iovec { iov_base: ptr::null_mut(), iov_len: 0 }
 }
@@ -290,6 +259,7 @@ fn empty_header() -> mmsghdr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::socket_options::{coalesce_datagrams, kernel_drops, report_drops, segment_datagrams};
     use std::net::UdpSocket;
     use std::os::fd::AsFd;
 
@@ -348,13 +318,29 @@ mod tests {
             client.send(&[b'x'; 500]).unwrap();
         }
         let mut buffers = ReceiveBuffers::new(64, 65_535);
-        let mut received = buffers.receive(server.as_fd(), Wait::Never).unwrap().len() as u32;
+        let mut received = buffers.receive(server.as_fd(), Wait::Never).unwrap().iter().count() as u32;
         assert!(received < 100);
         assert_eq!(kernel_drops(server.as_fd()).unwrap(), 100 - received);
 
         client.send(b"last").unwrap();
         let last = buffers.receive(server.as_fd(), Wait::Never).unwrap();
-        received += last.len() as u32;
+        received += last.iter().count() as u32;
         assert_eq!(last.kernel_drops(), Some(101 - received));
+    }
+
+    #[test]
+    fn datagrams_that_the_kernel_put_together_are_taken_apart() {
+        let (client, server) = pair();
+        report_drops(server.as_fd()).unwrap();
+        coalesce_datagrams(server.as_fd()).unwrap();
+        client.send(b"").unwrap();
+        client.send(b"alone").unwrap();
+        segment_datagrams(client.as_fd(), 3).unwrap();
+        client.send(b"aaabbbcc").unwrap();
+        let mut buffers = ReceiveBuffers::new(8, 65_535);
+        let received = buffers.receive(server.as_fd(), Wait::Never).unwrap();
+        let seen: Vec<&[u8]> = received.iter().map(|datagram| datagram.bytes).collect();
+        assert_eq!(seen, [&b""[..], b"alone", b"aaa", b"bbb", b"cc"]);
+        assert_eq!(received.count, 3);
     }
 }

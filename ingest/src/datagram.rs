@@ -5,7 +5,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use orzo_base::mmsg::{self, ReceiveBuffers, Received, Wait};
+use orzo_base::mmsg::{ReceiveBuffers, Received, Wait};
+use orzo_base::socket_options;
 use orzo_model::{DropReason, Profile};
 use socket2::Socket;
 
@@ -52,8 +53,9 @@ impl DatagramDoor {
 
     fn take_in(&mut self, received: &Received<'_>, intake: &mut Intake) {
         intake.arrive();
-        intake.counters.datagrams.add(received.len() as u64);
+        let mut datagrams = 0;
         for datagram in received.iter() {
+            datagrams += 1;
             intake.counters.bytes.add(datagram.bytes.len() as u64);
             if datagram.truncated {
                 intake.cut_text(self.profile, datagram.bytes, DropReason::Oversized);
@@ -61,6 +63,7 @@ impl DatagramDoor {
                 intake.text(self.profile, datagram.bytes);
             }
         }
+        intake.counters.datagrams.add(datagrams);
         if let Some(drops) = received.kernel_drops() {
             self.count_kernel_drops(drops, intake);
         }
@@ -69,7 +72,7 @@ impl DatagramDoor {
     /// Asks the kernel for drops after which nothing arrived that could have told of them.
     pub(crate) fn settle_kernel_drops(&mut self, intake: &mut Intake) {
         // ASSUMES: Linux 4.12 or later. Older kernels tell with the next datagram instead.
-        if let Ok(drops) = mmsg::kernel_drops(self.socket.as_fd()) {
+        if let Ok(drops) = socket_options::kernel_drops(self.socket.as_fd()) {
             self.count_kernel_drops(drops, intake);
         }
     }

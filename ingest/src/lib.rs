@@ -22,5 +22,5 @@ pub use inherit::{Inherited, KeptSocket};
 pub use limits::Limits;
 pub use listener::{Listener, ListenerConfig};
 pub use router::{Router, Routes};
-pub use socket::{Address, BindError, BoundSocket, Endpoint, bind, bind_or_inherit};
+pub use socket::{Address, BindError, BoundSocket, Endpoint, Spread, bind, bind_or_inherit};
 pub use statsd::{Naming, Parser, Sink};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-use orzo_base::mmsg;
+use orzo_base::socket_options;
 use orzo_model::Profile;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -51,8 +51,22 @@ pub struct Endpoint {
     pub profile: Profile,
     /// Kernel receive buffer asked for, in bytes; UDP only.
     pub receive_buffer_bytes: usize,
+    /// Which of several listeners gets a datagram; UDP only.
+    pub spread: Spread,
+    /// Whether the kernel may hand over together what a sender sent together; UDP only.
+    pub coalesce: bool,
     /// Permissions of the path; unix sockets only.
     pub mode: u32,
+}
+
+/// Which of several listeners gets a datagram.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spread {
+    /// All datagrams of one sending socket go to the same.
+    #[default]
+    Sender,
+    /// Any, at random: one sending socket keeps all of them at work, and loses its order.
+    Datagram,
 }
 
 impl Endpoint {
@@ -63,8 +77,14 @@ impl Endpoint {
 
     /// An endpoint with defaults for the rest.
     pub fn new(address: Address) -> Self {
-        let profile = Profile::Native;
-        Endpoint { address, profile, receive_buffer_bytes: Self::RECEIVE_BUFFER_BYTES, mode: Self::MODE }
+        Endpoint {
+            address,
+            profile: Profile::Native,
+            receive_buffer_bytes: Self::RECEIVE_BUFFER_BYTES,
+            spread: Spread::Sender,
+            coalesce: false,
+            mode: Self::MODE,
+        }
     }
 }
 
@@ -182,7 +202,7 @@ fn adopt(endpoint: &Endpoint, open: InheritedSocket) -> io::Result<BoundSocket> 
     let InheritedSocket { socket, counted_drops, .. } = open;
     let (transport, path) = match &endpoint.address {
         Address::Udp(_) => {
-            prepare_udp(&socket, endpoint.receive_buffer_bytes)?;
+            prepare_udp(&socket, endpoint)?;
             (Transport::Datagrams, None)
         }
         Address::Tcp(_) => (Transport::Streams(Framing::Lines), None),
@@ -221,13 +241,18 @@ fn bind_ip(
         // Port 0 is chosen once, for the first.
         address = socket.local_addr()?.as_socket().expect("it was bound to an IP address");
         let (address, transport) = if kind == Type::DGRAM {
-            prepare_udp(&socket, endpoint.receive_buffer_bytes)?;
+            prepare_udp(&socket, endpoint)?;
             (Address::Udp(address), Transport::Datagrams)
         } else {
             socket.listen(BACKLOG)?;
             (Address::Tcp(address), Transport::Streams(Framing::Lines))
         };
         sockets.push(bound(socket, transport, endpoint, address, None)?);
+    }
+    if kind == Type::DGRAM && is_shared && endpoint.spread == Spread::Datagram {
+        // One program for all that share the address, found by any of them.
+        let count = u32::try_from(sockets.len()).expect("there are few listeners");
+        socket_options::spread_datagrams(sockets[0].socket.as_fd(), count)?;
     }
     Ok(sockets)
 }
@@ -244,12 +269,17 @@ fn ip_socket(address: SocketAddr, kind: Type, is_shared: bool) -> io::Result<Soc
 }
 
 /// Asks for the receive buffer, past the system's limit if we may, and for the kernel's drop counter.
-fn prepare_udp(socket: &Socket, receive_buffer_bytes: usize) -> io::Result<()> {
-    if mmsg::force_receive_buffer(socket.as_fd(), receive_buffer_bytes).is_err() {
-        socket.set_recv_buffer_size(receive_buffer_bytes)?;
+fn prepare_udp(socket: &Socket, endpoint: &Endpoint) -> io::Result<()> {
+    if socket_options::force_receive_buffer(socket.as_fd(), endpoint.receive_buffer_bytes).is_err() {
+        socket.set_recv_buffer_size(endpoint.receive_buffer_bytes)?;
     }
-    if let Err(error) = mmsg::report_drops(socket.as_fd()) {
+    if let Err(error) = socket_options::report_drops(socket.as_fd()) {
         tracing::warn!(%error, "the kernel will not tell what it drops");
+    }
+    if endpoint.coalesce
+        && let Err(error) = socket_options::coalesce_datagrams(socket.as_fd())
+    {
+        tracing::warn!(%error, "the kernel hands over each datagram by itself");
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use problem::{Problem, Problems};
-pub use statsd::{GaugeDialect, PolicyByType, Profile, RESOURCE_ID, RESOURCE_NAME, Statsd};
+pub use statsd::{GaugeDialect, PolicyByType, Profile, RESOURCE_ID, RESOURCE_NAME, Statsd, UdpSpread};
 pub use tree::{
     ArchivePolicies, Auth, AuthMode, Config, Durability, Http, Influxdb, Janitor, Log, LogFormat, LogLevel,
     Prometheus, Store, Threads,

@@ -37,6 +37,16 @@ pub enum GaugeDialect {
     Dogstatsd,
 }
 
+/// Which listener gets a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UdpSpread {
+    /// All of one sending socket the same.
+    Sender,
+    /// Any.
+    Datagram,
+}
+
 /// `[statsd]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -77,6 +87,14 @@ pub struct Statsd {
     /// Receive buffer asked of the kernel for each socket; it grants no more than `net.core.rmem_max` unless the
     /// daemon has the right to exceed it. Default: `"32 MiB"`. Bounds: 64 KiB to 1 GiB.
     pub receive_buffer_bytes: ByteSize,
+    /// Which of several listeners gets a datagram: `sender` all of one sending socket the same, in their order;
+    /// `datagram` any, at random, so that one sending socket keeps all of them at work, and of two values of a gauge
+    /// that come within a millisecond either may be the last. Default: `"sender"`.
+    pub udp_spread: UdpSpread,
+    /// Whether the kernel may hand over together what a sender sent together with `UDP_SEGMENT` (`UDP_GRO`). It saves
+    /// most of the kernel's work for such senders, but of datagrams that it drops together it counts one.
+    /// Default: `false`.
+    pub udp_coalesce: bool,
     /// Stream connections (TCP and unix) held open at a time; further ones are closed and counted. Default: `250`.
     /// Bounds: 1 to 100000.
     pub max_connections: u64,
@@ -121,6 +139,8 @@ impl Default for Statsd {
             resource_tag: Some("host".into()),
             creator: "admin".into(),
             receive_buffer_bytes: ByteSize::mib(32),
+            udp_spread: UdpSpread::Sender,
+            udp_coalesce: false,
             max_connections: 250,
             idle_timeout: Span::minutes(5),
             max_future: Span::minutes(10),

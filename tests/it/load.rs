@@ -26,6 +26,51 @@ fn a_flood_loses_only_what_is_counted() {
     assert!(daemon.blast(&args).status.success());
 }
 
+/// Half of what the daemon can take, all of it, and three times as much; from one sender and from many.
+#[test]
+fn the_account_is_exact_below_at_and_beyond_capacity() {
+    let daemon = Daemon::start_with("receive_buffer_bytes = \"1 MiB\"");
+    let run = |args: &[&str]| {
+        let target = daemon.statsd.to_string();
+        let shape = ["--udp", &target, "--series", "2000", "--mix", "c=2,ms=1", "--verify", "--json"];
+        let output = daemon.blast(&[&shape[..], args].concat());
+        assert!(output.status.success());
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let flood = run(&["--seconds", "1", "--prefix", "flood"]);
+    let capacity = flood["daemon"]["lines"].as_f64().unwrap() / flood["sent"]["seconds"].as_f64().unwrap();
+    for senders in ["1", "64"] {
+        for share in [0.5, 1.0, 3.0] {
+            let rate = ((capacity * share) as u64).max(1).to_string();
+            let prefix = format!("s{senders}.r{share}");
+            run(&["--seconds", "1", "--rate", &rate, "--senders", senders, "--prefix", &prefix]);
+        }
+    }
+}
+
+#[test]
+fn one_sender_keeps_every_listener_at_work() {
+    let daemon = Daemon::start_with("udp_spread = \"datagram\"\n[threads]\nlisteners = 2");
+    let target = daemon.statsd.to_string();
+    let args = ["--udp", &target, "--lines", "100000", "--rate", "100000", "--mix", "c=2,ms=1", "--verify"];
+    assert!(daemon.blast(&args).status.success());
+    for listener in ["listener=\"0\"", "listener=\"1\""] {
+        let datagrams = daemon.counter("orzo_statsd_datagrams_total", listener);
+        assert!((2000..=3000).contains(&datagrams), "{listener}: {datagrams} of 5000");
+    }
+}
+
+#[test]
+fn datagrams_that_come_together_add_up() {
+    for coalesce in ["true", "false"] {
+        let daemon = Daemon::start_with(&format!("udp_coalesce = {coalesce}"));
+        let target = daemon.statsd.to_string();
+        let args = ["--udp", &target, "--lines", "400000", "--rate", "400000", "--segment", "--verify"];
+        assert!(daemon.blast(&args).status.success());
+        assert_eq!(daemon.counter("orzo_statsd_datagrams_total", ""), 20_000);
+    }
+}
+
 #[test]
 fn two_runs_over_the_same_series_add_up() {
     let daemon = Daemon::start();

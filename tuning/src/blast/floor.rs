@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use orzo_base::mmsg::{ReceiveBuffers, Wait, force_receive_buffer, kernel_drops};
+use orzo_base::mmsg::{ReceiveBuffers, Wait};
+use orzo_base::socket_options::{force_receive_buffer, kernel_drops};
 
 use super::cpu::thread_cpu;
 use super::error::Error;
@@ -79,8 +80,10 @@ fn count(socket: &UdpSocket, stop: &AtomicBool) -> Counted {
     loop {
         match buffers.receive(socket.as_fd(), Wait::ForOne) {
             Ok(received) => {
-                counted.datagrams += received.len() as u64;
-                counted.lines += received.iter().map(|datagram| lines_in(datagram.bytes)).sum::<u64>();
+                for datagram in received.iter() {
+                    counted.datagrams += 1;
+                    counted.lines += lines_in(datagram.bytes);
+                }
             }
             // An empty socket after the end of sending: all that will ever come is here.
             Err(_) if stop.load(Ordering::Relaxed) => break,

@@ -20,7 +20,7 @@ const SERIES_MAX: u32 = 20_000_000;
 const VALUES: u64 = 1000;
 
 /// Keys of tags, in order, as the stored name has them.
-const TAGS: [&str; 4] = ["az", "env", "region", "team"];
+const TAGS: [&str; 5] = ["az", "env", "region", "service", "team"];
 
 /// Type of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub struct Shape {
     pub lines_per_datagram: usize,
     /// Types of the series.
     pub mix: Mix,
-    /// DogStatsD tags on each line, 0 to 4.
+    /// DogStatsD tags on each line, 0 to 5.
     pub tags: usize,
     /// Counters and timers claim to be one in so many; 1: no rate on the line.
     pub one_in: u32,
@@ -217,6 +217,18 @@ impl Pool {
     /// One datagram.
     pub(super) fn datagram(&self, index: usize) -> &[u8] {
         self.run(index, 1)
+    }
+
+    /// Makes all datagrams as long as the longest, by empty lines behind the others.
+    pub(super) fn pad(&mut self) {
+        let longest = (0..self.len()).map(|index| self.datagram(index).len()).max().unwrap_or(0);
+        let mut padded = Vec::with_capacity(longest * self.len());
+        for index in 0..self.len() {
+            padded.extend_from_slice(self.datagram(index));
+            padded.resize(longest * (index + 1), b'\n');
+        }
+        self.bytes = padded;
+        self.ends = (1..=self.len()).map(|count| longest * count).collect();
     }
 
     /// What the lines of a datagram say.

@@ -51,6 +51,8 @@ pub struct Options {
     pub rate: Option<u64>,
     /// Sockets, each with a thread and series of its own; at least 1.
     pub senders: usize,
+    /// Whether the kernel gets many datagrams as one piece; UDP only.
+    pub segment: bool,
     /// The daemon's API, to compare with what it received.
     pub api: Option<Api>,
     /// Whether to read every series back.
@@ -84,10 +86,13 @@ pub fn run(options: &Options) -> Result<Report, Error> {
     let floor = options.floor.then(Floor::start).transpose()?;
     let target = floor.as_ref().map_or_else(|| options.target.clone(), |floor| Target::Udp(floor.address()));
     target.check(options.allow_remote)?;
-    let pools = lines::render(&options.shape, options.senders, target.is_stream())?;
+    let mut pools = lines::render(&options.shape, options.senders, target.is_stream())?;
+    if options.segment {
+        pools.iter_mut().for_each(Pool::pad);
+    }
     let before = Before::look(options)?;
     let started = Instant::now();
-    let sent = send::send(&pools, &target, options.amount, options.rate)?;
+    let sent = send::send(&pools, &target, options.amount, options.rate, options.segment)?;
     let mut report = Report::new(&pools, &sent, started.elapsed());
     report.floor = floor.map(|floor| floor.stop(&report.sent));
     before.compare(options, &target, &pools, &sent, &mut report)?;
@@ -188,6 +193,7 @@ mod tests {
             amount: Amount { lines: Some(20_000), time: None },
             rate: Some(200_000),
             senders: 2,
+            segment: false,
             api: None,
             verify: false,
             settle: Duration::from_secs(1),

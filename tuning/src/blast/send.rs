@@ -9,12 +9,19 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use orzo_base::mmsg::SendBuffers;
+use orzo_base::socket_options::segment_datagrams;
 
 use super::error::Error;
 use super::lines::Pool;
 
 /// Datagrams a system call.
 const BURST: usize = 32;
+
+/// Bytes of the largest piece that the kernel cuts into datagrams.
+const PIECE_BYTES_MAX: usize = 65_507;
+
+/// Datagrams that the kernel cuts from a piece at most.
+const PIECE_DATAGRAMS_MAX: usize = 64;
 
 /// Asked of the kernel for a sending socket.
 const SEND_BUFFER_BYTES: usize = 8 << 20;
@@ -107,11 +114,16 @@ pub(super) fn send(
     target: &Target,
     amount: Amount,
     rate: Option<u64>,
+    segment: bool,
 ) -> Result<Vec<u64>, Error> {
     if amount.lines.is_none() && amount.time.is_none() {
         return Err(Error::Options("a number of lines or a time is needed".into()));
     }
-    let sockets = pools.iter().map(|_| target.connect()).collect::<Result<Vec<_>, _>>()?;
+    let connect = |pool: &Pool| {
+        let socket = target.connect()?;
+        if segment { socket.segmented(pool).map_err(Error::io("asking for UDP_SEGMENT")) } else { Ok(socket) }
+    };
+    let sockets = pools.iter().map(connect).collect::<Result<Vec<_>, _>>()?;
     let start = Instant::now();
     std::thread::scope(|scope| {
         let one = |(sender, socket): (usize, Socket)| {
@@ -178,7 +190,15 @@ impl Pace {
 
 /// A connected socket.
 enum Socket {
-    Datagrams { socket: OwnedFd, buffers: SendBuffers },
+    Datagrams {
+        socket: OwnedFd,
+        buffers: SendBuffers,
+    },
+    /// Datagrams of equal length, so many in a piece.
+    Pieces {
+        socket: UdpSocket,
+        most: usize,
+    },
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -186,6 +206,15 @@ enum Socket {
 impl Socket {
     fn datagrams(socket: OwnedFd) -> Self {
         Socket::Datagrams { socket, buffers: SendBuffers::new(BURST) }
+    }
+
+    /// One that hands over pieces of many datagrams, all as long as those of the pool.
+    fn segmented(self, pool: &Pool) -> io::Result<Self> {
+        let Socket::Datagrams { socket, .. } = self else { return Err(io::ErrorKind::Unsupported.into()) };
+        let bytes = pool.datagram(0).len();
+        segment_datagrams(socket.as_fd(), u16::try_from(bytes).unwrap_or(u16::MAX))?;
+        let most = (PIECE_BYTES_MAX / bytes.max(1)).clamp(1, PIECE_DATAGRAMS_MAX);
+        Ok(Socket::Pieces { socket: socket.into(), most })
     }
 
     /// Sends some of `count` datagrams of the pool; returns how many. Streams take all of them.
@@ -201,6 +230,10 @@ impl Socket {
                     done => done,
                 }
             }
+            Socket::Pieces { socket, most } => {
+                let count = count.min(*most);
+                socket.send(pool.run(first, count)).map(|_| count)
+            }
             Socket::Tcp(stream) => stream.write_all(pool.run(first, count)).map(|()| count),
             Socket::Unix(stream) => stream.write_all(pool.run(first, count)).map(|()| count),
         }
@@ -209,7 +242,7 @@ impl Socket {
     /// Says that nothing more comes.
     fn finish(self) -> io::Result<()> {
         match self {
-            Socket::Datagrams { .. } => Ok(()),
+            Socket::Datagrams { .. } | Socket::Pieces { .. } => Ok(()),
             Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
         }
@@ -256,7 +289,7 @@ mod tests {
             listener.accept().unwrap().0.read_to_end(&mut bytes).unwrap();
             bytes
         });
-        assert_eq!(send(&pools, &target, lines(5 * 2000), None).unwrap(), [2000]);
+        assert_eq!(send(&pools, &target, lines(5 * 2000), None, false).unwrap(), [2000]);
         let expected = [pools[0].run(0, pools[0].len()), pools[0].run(0, 2000 - pools[0].len())].concat();
         assert!(reader.join().unwrap() == expected);
     }
@@ -267,15 +300,32 @@ mod tests {
         let pools = render(&shape(9, "c"), 2, false).unwrap();
         let start = Instant::now();
         let target = Target::Udp(server.local_addr().unwrap());
-        let sent = send(&pools, &target, lines(1000), Some(10_000)).unwrap();
+        let sent = send(&pools, &target, lines(1000), Some(10_000), false).unwrap();
         assert_eq!(sent, [100, 100]);
         assert!(start.elapsed() >= Duration::from_millis(95));
+    }
+
+    #[test]
+    fn pieces_arrive_as_the_datagrams_they_are_made_of() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket2::SockRef::from(&server).set_recv_buffer_size(1 << 20).unwrap();
+        let mut pools = render(&shape(9, "c"), 1, false).unwrap();
+        let plain: Vec<Vec<u8>> = (0..50).map(|index| pools[0].datagram(index).to_vec()).collect();
+        pools[0].pad();
+        let target = Target::Udp(server.local_addr().unwrap());
+        assert_eq!(send(&pools, &target, lines(5 * 50), None, true).unwrap(), [50]);
+        let mut buffer = [0; 2000];
+        for datagram in plain {
+            let got = server.recv(&mut buffer).unwrap();
+            assert_eq!(got, pools[0].datagram(0).len());
+            assert_eq!(buffer[..got].trim_ascii_end(), datagram);
+        }
     }
 
     #[test]
     fn nobody_there_is_an_error() {
         let pools = render(&shape(9, "c"), 1, true).unwrap();
         let path = tempfile::tempdir().unwrap().path().join("none");
-        assert!(send(&pools, &Target::UnixStream(path), lines(1), None).is_err());
+        assert!(send(&pools, &Target::UnixStream(path), lines(1), None, false).is_err());
     }
 }
