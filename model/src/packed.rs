@@ -78,8 +78,14 @@ pub(crate) fn decimal(value: f64, places: u8) -> Option<i64> {
     if product.abs() >= NUMBER_MAX || product.is_nan() {
         return None;
     }
-    let number = product.round() as i64;
+    let number = nearest(product);
     (undecimal(number, places).to_bits() == value.to_bits()).then_some(number)
+}
+
+/// The nearest integer of what is near one. Without an instruction for it, `round` is a loop's worth of work.
+#[inline]
+fn nearest(product: f64) -> i64 {
+    (product + 0.5f64.copysign(product)) as i64
 }
 
 /// Undoes [`decimal`].
@@ -146,7 +152,7 @@ fn put_value(places: u8, before: i64, value: f64, out: &mut Vec<u8>) -> i64 {
         put_changed_bytes(out, (bits ^ before) as u64);
         return bits;
     }
-    let number = (value * POWERS[usize::from(places)]).round() as i64;
+    let number = nearest(value * POWERS[usize::from(places)]);
     put_signed(out, number - before);
     number
 }
