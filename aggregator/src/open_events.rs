@@ -26,7 +26,11 @@ impl OpenRef {
 
 /// In the order in which they were opened.
 #[derive(Default)]
-pub(crate) struct OpenEventList(Vec<OpenEvents>);
+pub(crate) struct OpenEventList {
+    list: Vec<OpenEvents>,
+    /// The list before, emptied: its memory serves the next.
+    spare: Vec<OpenEvents>,
+}
 
 impl OpenEventList {
     /// Adds a sample to the summary of its series, or opens one.
@@ -41,29 +45,34 @@ impl OpenEventList {
     ) {
         let weighing = if sample.kind == Kind::Counter { Weighing::Value } else { Weighing::Event };
         let (value, weight) = (sample.number(), sample.weight());
-        match self.0.get_mut(open.0 as usize) {
+        match self.list.get_mut(open.0 as usize) {
             Some(known) if same_second(known.summary.at(), arrived) => {
                 known.summary.add(arrived, value, weight, weighing);
                 known.samples += 1;
             }
             _ => {
-                *open = OpenRef(u32::try_from(self.0.len()).unwrap_or(u32::MAX));
+                *open = OpenRef(u32::try_from(self.list.len()).unwrap_or(u32::MAX));
                 let summary = Summary::of(arrived, value, weight, weighing, wants());
-                self.0.push(OpenEvents { slot, samples: 1, summary });
+                self.list.push(OpenEvents { slot, samples: 1, summary });
             }
         }
     }
 
-    /// Takes them all. Every [`OpenRef`] must be forgotten before the next sample.
+    /// Takes them all, to be given back empty. Every [`OpenRef`] must be forgotten before the next sample.
     pub(crate) fn take(&mut self) -> Vec<OpenEvents> {
-        // As many may come again, but a burst need not be remembered for ever.
-        let room = self.0.len() + self.0.len() / 8;
-        std::mem::replace(&mut self.0, Vec::with_capacity(room))
+        std::mem::replace(&mut self.list, std::mem::take(&mut self.spare))
+    }
+
+    /// Gives the memory of a list back. As many may come again, but a burst is not remembered for ever.
+    pub(crate) fn reuse(&mut self, mut emptied: Vec<OpenEvents>, taken: usize) {
+        emptied.clear();
+        emptied.shrink_to(2 * taken);
+        self.spare = emptied;
     }
 
     /// Puts one back that cannot go yet; its series opens another.
     pub(crate) fn keep(&mut self, events: OpenEvents) {
-        self.0.push(events);
+        self.list.push(events);
     }
 }
 

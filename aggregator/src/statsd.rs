@@ -163,7 +163,9 @@ impl Statsd {
     }
 
     fn collect_events(&mut self, now: Timestamp, out: &mut Vec<Pending>) {
-        for events in self.slots.events.take() {
+        let mut taken = self.slots.events.take();
+        let count = taken.len();
+        for events in taken.drain(..) {
             let (slot, tail) = self.slots.get_mut(events.slot);
             if slot.vacant {
                 continue;
@@ -180,6 +182,7 @@ impl Statsd {
             let record = Record { id, back_window: policy.back_window, payload };
             out.push(Pending { record, policy: policy.clone(), samples: events.samples });
         }
+        self.slots.events.reuse(taken, count);
     }
 
     fn collect_from(&mut self, touched: Vec<u32>, flushed: bool, now: Timestamp, out: &mut Vec<Pending>) {
