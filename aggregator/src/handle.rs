@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use orzo_base::Doorbell;
 use orzo_model::{ArchivePolicy, Column, MetricId, Partition, Partitions};
 use orzo_store::index::Heard;
@@ -33,7 +33,9 @@ impl Handle {
     /// Ends for shards with these doorbells, and the commands that will come out of them.
     pub fn new(partitions: Partitions, bells: Vec<Arc<Doorbell>>) -> (Self, Vec<Receiver<Command>>) {
         let make = |bell| {
-            let (commands, inbox) = bounded(COMMANDS_WAITING);
+            // Unbounded, since only such a channel drops what is queued as soon as the shard is gone. In a bounded
+            // one it lies until the last handle goes, and whoever waits for an answer waits as long.
+            let (commands, inbox) = unbounded();
             (End { commands, bell, counters: Arc::default() }, inbox)
         };
         let (ends, inboxes): (Vec<_>, _) = bells.into_iter().map(make).unzip();
@@ -161,7 +163,8 @@ impl Handle {
         (0..self.ends.len()).for_each(|shard| self.tell_shard(shard, command()));
     }
 
-    /// Tells the owner of a partition, waiting while its inbox is full.
+    /// Tells the owner of a partition. What comes this way is bounded by who sends it: readers that wait, names that
+    /// were asked for, checkpoints under way.
     pub fn tell(&self, partition: Partition, command: Command) {
         self.tell_shard(self.owner(partition), command);
     }
@@ -177,12 +180,13 @@ impl Handle {
     /// # Errors
     /// [`PostError::Busy`] if it has none.
     pub fn try_tell(&self, shard: usize, command: Command) -> Result<(), PostError> {
-        let sent = self.ends[shard].commands.try_send(command);
-        self.ends[shard].bell.ring();
-        sent.map_err(|error| match error {
-            TrySendError::Full(_) => PostError::Busy,
-            TrySendError::Disconnected(_) => going_down(),
-        })
+        let End { commands, bell, .. } = &self.ends[shard];
+        if commands.len() >= COMMANDS_WAITING {
+            return Err(PostError::Busy);
+        }
+        let sent = commands.send(command);
+        bell.ring();
+        sent.map_err(|_| going_down())
     }
 }
 
@@ -196,4 +200,66 @@ fn group<T>(items: Vec<T>, shard_of: impl Fn(&T) -> usize) -> BTreeMap<usize, Ve
         groups.entry(shard_of(&item)).or_default().push(item);
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orzo_model::series::SeriesKind;
+    use orzo_model::{Granularity, Method};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn one_shard() -> (Handle, Receiver<Command>) {
+        let (handle, mut inboxes) = Handle::new(Partitions::DEFAULT, vec![Arc::new(Doorbell::new())]);
+        (handle, inboxes.remove(0))
+    }
+
+    /// What `ask` answers if its command was queued and the shard ended without looking.
+    fn asked_in_vain<T: Send + 'static>(ask: impl FnOnce(&Handle) -> T + Send + 'static) -> T {
+        let (handle, inbox) = one_shard();
+        let (tell, told) = mpsc::channel();
+        let asking = handle.clone();
+        let thread = std::thread::spawn(move || tell.send(ask(&asking)).unwrap());
+        while inbox.is_empty() {
+            std::thread::yield_now();
+        }
+        drop(inbox);
+        let answer =
+            told.recv_timeout(Duration::from_secs(10)).expect("nobody waits for a shard that is gone");
+        thread.join().unwrap();
+        answer
+    }
+
+    #[test]
+    fn whoever_waits_for_a_shard_that_ends_is_told() {
+        assert_eq!(asked_in_vain(Handle::news), []);
+        assert_eq!(asked_in_vain(|handle| handle.heard(&[MetricId::from_bits(1)])), []);
+        let policy = || {
+            Arc::new(ArchivePolicy {
+                name: "p".into(),
+                back_window: 0,
+                items: vec![],
+                methods: [].into_iter().collect(),
+            })
+        };
+        let id = MetricId::from_bits(1);
+        let post = move || Post { id, policy: policy(), kind: SeriesKind::Sampled, measures: vec![] };
+        assert_eq!(asked_in_vain(move |handle| handle.post(vec![post()])), Err(going_down()));
+        let key = ReadKey { id, width: Granularity::from_ns(1).unwrap(), method: Method::MEAN };
+        assert_eq!(asked_in_vain(move |handle| handle.read(&[key])), [Column::default()]);
+    }
+
+    #[test]
+    fn a_shard_with_too_many_commands_is_busy() {
+        let (handle, inbox) = one_shard();
+        for _ in 0..COMMANDS_WAITING {
+            handle.try_tell(0, Command::Forget(Vec::new())).unwrap();
+        }
+        assert_eq!(handle.try_tell(0, Command::Forget(Vec::new())), Err(PostError::Busy));
+        inbox.recv().unwrap();
+        assert_eq!(handle.try_tell(0, Command::Forget(Vec::new())), Ok(()));
+        drop(inbox);
+        assert_eq!(handle.try_tell(0, Command::Forget(Vec::new())), Err(going_down()));
+    }
 }
