@@ -70,9 +70,9 @@ impl Check {
     }
 }
 
-/// Whose batches a blob holds.
+/// Series of which a blob holds batches. Of those that it does not name another one did.
 fn metrics_of(blob: &[u8]) -> Option<Vec<MetricId>> {
-    Some(record::decode(blob).ok()?.into_iter().map(|record| record.id).collect())
+    record::named(blob).ok()
 }
 
 /// The process that has the store open, by the kernel's list of locks.

@@ -11,7 +11,7 @@ use orzo_store::index::Heard;
 use orzo_store::{Blob, Seq};
 
 use crate::record::Record;
-use crate::series_table::CheckpointJob;
+use crate::series_table::{CheckpointJob, Number};
 
 /// Told once what became of a post.
 pub type Ack = Sender<Result<(), PostError>>;
@@ -149,6 +149,8 @@ pub struct Commit {
     /// For the backlog, all or nothing.
     pub blobs: Vec<Blob>,
     pub(crate) records: Vec<(Partition, Seq, Vec<Pending>)>,
+    /// The numbers that the blobs tell, once they are stored.
+    pub(crate) numbers: Vec<(MetricId, Number)>,
     /// Who waits.
     pub acks: Vec<Ack>,
 }

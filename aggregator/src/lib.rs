@@ -14,6 +14,7 @@ mod handle;
 mod id_map;
 pub mod limits;
 mod open_events;
+mod pace;
 pub mod record;
 mod recover;
 mod resolver;

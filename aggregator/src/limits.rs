@@ -8,6 +8,8 @@ pub const COMMANDS_PER_TURN: usize = 256;
 pub const COMMANDS_WAITING: usize = 1024;
 /// Series in one checkpoint: large enough that a batch of the store pays, small enough to spread.
 pub const SERIES_PER_CHECKPOINT: usize = 256;
+/// A blob gives out fewer than two to the power of so many numbers: its samples and posts were in memory at a time.
+pub const NUMBERS_PER_BLOB_BITS: u32 = 24;
 /// Statsd series of one shard whose names wait for the index; past it samples of new names are dropped
 /// with a reason.
 pub const NAMES_WAITING: usize = 1 << 16;
@@ -29,6 +31,11 @@ pub const REFUSAL_NS: u64 = 10 * orzo_model::SECOND;
 pub const COMMIT_INTERVAL_NS: u64 = orzo_model::SECOND;
 /// Raw measures that wait for a checkpoint in one shard before it starts early; 16 bytes each.
 pub const DIRTY_MEASURES: usize = 4 << 20;
+/// Measures that one shard lets wait for checkpoints if that takes longer than the least age: about what it replays in
+/// half a minute.
+pub const REPLAY_MEASURES: u64 = 32_000_000;
+/// Checkpoints of a series are not made more often because much comes in, in nanoseconds.
+pub const CHECKPOINT_AGE_MIN_NS: u64 = 600 * orzo_model::SECOND;
 /// A series that speaks after such a silence is told of at once, since its resource may have an end; one that
 /// goes on speaking, at each checkpoint.
 pub const SILENCE_NS: u64 = 60 * orzo_model::SECOND;

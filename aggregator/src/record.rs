@@ -2,6 +2,11 @@
 //!
 //! Layout in `docs/format/backlog.md`. Each record is one batch of its series, live and in replay, since
 //! what a window accepts depends on where batches end.
+//!
+//! A record tells its series by a short number. What the number stands for is said by the blob in which the series
+//! got it, and once more by the next one that it is in, so that no single damaged blob takes the name with it.
+
+use std::collections::{BTreeMap, HashMap};
 
 use orzo_model::codec::{Corrupt, Reader, put_varint, seal, unseal};
 use orzo_model::packed::{put_measures, read_measures};
@@ -9,9 +14,14 @@ use orzo_model::series::SeriesKind;
 use orzo_model::summary::{Summary, Wants, Weighing};
 use orzo_model::{Measure, MetricId, Timestamp};
 
-const VERSION: u8 = 2;
-const MEASURES: u8 = 0;
+use crate::id_map::IdMap;
+
+const VERSION: u8 = 3;
+
+/// Bits of a record's head.
 const EVENTS: u8 = 1;
+/// The back window is that of the measures before.
+const SAME_BACK_WINDOW: u8 = 2;
 
 /// What came for one series.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,87 +80,207 @@ pub struct Record {
     pub payload: Payload,
 }
 
-/// Writes a blob.
-pub fn encode<'a>(records: impl ExactSizeIterator<Item = &'a Record>) -> Vec<u8> {
+/// A record, and how its series is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    /// Which series it is, within the partition.
+    pub(crate) number: u64,
+    /// Whether this blob says what the number stands for.
+    pub(crate) named: bool,
+    pub(crate) record: &'a Record,
+}
+
+/// Writes a blob. Batches of one series keep their order; those of different series are put in that of the numbers.
+pub(crate) fn encode(mut entries: Vec<Entry<'_>>) -> Vec<u8> {
+    entries.sort_by_key(|entry| entry.number);
+    let base = entries.first().map_or(0, |entry| entry.number);
+    let named = entries.iter().filter(|entry| entry.named);
+    let names: BTreeMap<u64, MetricId> = named.map(|entry| (entry.number, entry.record.id)).collect();
     let mut out = vec![VERSION];
-    put_varint(&mut out, records.len() as u64);
-    let mut base = Timestamp::EPOCH;
-    for record in records {
-        out.extend_from_slice(&record.id.to_bytes());
-        match &record.payload {
-            Payload::Measures(measures) => {
-                out.push(MEASURES);
-                put_varint(&mut out, u64::from(record.back_window));
-                put_measures(&mut out, base, measures);
-            }
-            Payload::Events(events) => {
-                out.push(EVENTS);
-                put_varint(&mut out, events.len() as u64);
-                events.iter().for_each(|event| event.encode(base, &mut out));
-            }
-        }
-        base = record.payload.at().unwrap_or(base);
-    }
+    put_varint(&mut out, base);
+    put_varint(&mut out, names.len() as u64);
+    names.iter().fold(base, |before, (number, id)| {
+        put_varint(&mut out, number - before);
+        out.extend_from_slice(&id.to_bytes());
+        *number
+    });
+    put_varint(&mut out, entries.len() as u64);
+    let mut state = State::after(base);
+    entries.iter().for_each(|entry| state.put(entry, &mut out));
     seal(&mut out);
     out
 }
 
-/// Reads a blob.
+/// Writes a blob that says of all its series who they are.
+pub fn encode_named<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<u8> {
+    let mut numbers: IdMap<u64> = IdMap::default();
+    let entry = |record: &'a Record| {
+        let next = numbers.len() as u64 + 1;
+        Entry { number: *numbers.entry(record.id).or_insert(next), named: true, record }
+    };
+    encode(records.into_iter().map(entry).collect())
+}
+
+/// What a record depends on from the one before it.
+struct State {
+    number: u64,
+    /// Its first measure or event: times are told from it.
+    at: Timestamp,
+    back_window: u32,
+}
+
+impl State {
+    fn after(base: u64) -> Self {
+        State { number: base, at: Timestamp::EPOCH, back_window: 0 }
+    }
+
+    fn put(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
+        let Entry { number, record, .. } = entry;
+        put_varint(out, number - self.number);
+        match &record.payload {
+            Payload::Measures(measures) if record.back_window == self.back_window => {
+                out.push(SAME_BACK_WINDOW);
+                put_measures(out, self.at, measures);
+            }
+            Payload::Measures(measures) => {
+                out.push(0);
+                put_varint(out, u64::from(record.back_window));
+                put_measures(out, self.at, measures);
+                self.back_window = record.back_window;
+            }
+            Payload::Events(events) => {
+                out.push(EVENTS);
+                put_varint(out, events.len() as u64);
+                events.iter().for_each(|event| event.encode(self.at, out));
+            }
+        }
+        (self.number, self.at) = (*number, record.payload.at().unwrap_or(self.at));
+    }
+
+    fn get(&mut self, reader: &mut Reader<'_>) -> Result<(u64, u32, Payload), Corrupt> {
+        let number = self.number.checked_add(reader.varint()?).ok_or(Corrupt)?;
+        let (back_window, payload) = match reader.byte()? {
+            EVENTS => {
+                let count = reader.count(1)?;
+                let events = (0..count).map(|_| Summary::decode(self.at, reader));
+                (0, Payload::Events(events.collect::<Result<_, _>>()?))
+            }
+            head @ (0 | SAME_BACK_WINDOW) => {
+                if head == 0 {
+                    self.back_window = u32::try_from(reader.varint()?).map_err(|_| Corrupt)?;
+                }
+                (self.back_window, Payload::Measures(read_measures(reader, self.at)?))
+            }
+            _ => return Err(Corrupt),
+        };
+        (self.number, self.at) = (number, payload.at().unwrap_or(self.at));
+        Ok((number, back_window, payload))
+    }
+}
+
+/// Which series the numbers of a partition stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Names(HashMap<u64, MetricId>);
+
+impl Names {
+    /// Takes in what a blob says of them.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if the checksum or the layout does not hold.
+    pub fn learn(&mut self, blob: &[u8]) -> Result<(), Corrupt> {
+        let (_, names) = Names::read(&mut Reader::new(unseal(blob)?))?;
+        self.0.extend(names);
+        Ok(())
+    }
+
+    /// The base of a blob, and its names.
+    fn read(reader: &mut Reader<'_>) -> Result<(u64, Vec<(u64, MetricId)>), Corrupt> {
+        if reader.byte()? != VERSION {
+            return Err(Corrupt);
+        }
+        let (base, count) = (reader.varint()?, reader.count(17)?);
+        let mut number = base;
+        let mut next = |_| {
+            number = number.checked_add(reader.varint()?).ok_or(Corrupt)?;
+            Ok((number, MetricId::from_bytes(reader.array()?)))
+        };
+        Ok((base, (0..count).map(&mut next).collect::<Result<_, _>>()?))
+    }
+}
+
+/// Reads a blob. Records of series that nobody named are left out: where blobs are whole, checkpoints have them.
 ///
 /// # Errors
 /// [`Corrupt`] if the checksum or the layout does not hold.
-pub fn decode(bytes: &[u8]) -> Result<Vec<Record>, Corrupt> {
-    let mut reader = Reader::new(unseal(bytes)?);
-    if reader.byte()? != VERSION {
-        return Err(Corrupt);
+pub fn decode(blob: &[u8], names: &Names) -> Result<Vec<Record>, Corrupt> {
+    let mut reader = Reader::new(unseal(blob)?);
+    let (base, _) = Names::read(&mut reader)?;
+    let mut state = State::after(base);
+    let mut records = Vec::new();
+    for _ in 0..reader.count(4)? {
+        let (number, back_window, payload) = state.get(&mut reader)?;
+        records.extend(names.0.get(&number).map(|id| Record { id: *id, back_window, payload }));
     }
-    let count = reader.count(17)?;
-    let mut base = Timestamp::EPOCH;
-    let mut next = |_| {
-        let record = decode_record(&mut reader, base)?;
-        base = record.payload.at().unwrap_or(base);
-        Ok(record)
-    };
-    (0..count).map(&mut next).collect()
+    if reader.is_empty() { Ok(records) } else { Err(Corrupt) }
 }
 
-fn decode_record(reader: &mut Reader<'_>, base: Timestamp) -> Result<Record, Corrupt> {
-    let id = MetricId::from_bytes(reader.array()?);
-    let mut back_window = 0;
-    let payload = match reader.byte()? {
-        MEASURES => {
-            back_window = u32::try_from(reader.varint()?).map_err(|_| Corrupt)?;
-            Payload::Measures(read_measures(reader, base)?)
-        }
-        EVENTS => {
-            let count = reader.count(1)?;
-            Payload::Events((0..count).map(|_| Summary::decode(base, reader)).collect::<Result<_, _>>()?)
-        }
-        _ => return Err(Corrupt),
-    };
-    Ok(Record { id, back_window, payload })
+/// The series that a blob names, if all of it can be read.
+///
+/// # Errors
+/// [`Corrupt`] if the checksum or the layout does not hold.
+pub fn named(blob: &[u8]) -> Result<Vec<MetricId>, Corrupt> {
+    let mut names = Names::default();
+    names.learn(blob)?;
+    decode(blob, &names)?;
+    Ok(names.0.into_values().collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(ns: u64) -> Timestamp {
+        Timestamp::from_ns(ns).unwrap()
+    }
+
+    fn measure(id: u128, back_window: u32, value: f64) -> Record {
+        let payload = Payload::Measures(vec![Measure { at: at(5), value }]);
+        Record { id: MetricId::from_bits(id), back_window, payload }
+    }
+
+    fn event(id: u128) -> Record {
+        let event = Summary::of(at(5), 2.0, 1.0, Weighing::Event, Wants::ALL);
+        Record { id: MetricId::from_bits(id), back_window: 0, payload: Payload::Events(vec![event]) }
+    }
+
     #[test]
     fn what_is_written_is_read() {
-        let at = Timestamp::from_ns(5).unwrap();
-        let event = Summary::of(at, 2.0, 1.0, Weighing::Event, Wants::ALL);
-        let records = vec![
-            Record {
-                id: MetricId::from_bits(1),
-                back_window: 300,
-                payload: Payload::Measures(vec![Measure { at, value: 1.5 }]),
-            },
-            Record { id: MetricId::from_bits(2), back_window: 0, payload: Payload::Events(vec![event]) },
-        ];
-        let bytes = encode(records.iter());
-        assert_eq!(decode(&bytes).unwrap(), records);
+        let records = [measure(1, 300, 1.5), measure(1, 300, 0.5), event(2), measure(3, 0, 7.0)];
+        let bytes = encode_named(&records);
+        let mut names = Names::default();
+        names.learn(&bytes).unwrap();
+        assert_eq!(decode(&bytes, &names).unwrap(), records);
         for cut in 0..bytes.len() {
-            assert_eq!(decode(&bytes[..cut]), Err(Corrupt));
+            assert_eq!(decode(&bytes[..cut], &names), Err(Corrupt));
         }
+    }
+
+    #[test]
+    fn numbers_are_told_once_and_batches_keep_their_order() {
+        let records = [measure(7, 1, 1.0), measure(8, 1, 2.0), measure(7, 2, 3.0)];
+        let entry = |number, named, record| Entry { number, named, record };
+        let first = encode(vec![entry(900, true, &records[0]), entry(901, true, &records[1])]);
+        let second = encode(vec![
+            entry(901, false, &records[1]),
+            entry(900, false, &records[0]),
+            entry(900, false, &records[2]),
+        ]);
+        let mut names = Names::default();
+        assert_eq!(decode(&second, &names), Ok(vec![]));
+        names.learn(&second).unwrap();
+        names.learn(&first).unwrap();
+        let found = decode(&second, &names).unwrap();
+        assert_eq!(found, [records[0].clone(), records[2].clone(), records[1].clone()]);
+        assert!(second.len() < first.len() - 20);
     }
 }

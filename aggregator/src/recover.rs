@@ -11,7 +11,7 @@ use orzo_store::{Backlog, Result, Seq, index};
 use std::sync::Arc;
 
 use crate::id_map::IdMap;
-use crate::record::{self, Record};
+use crate::record::{self, Names, Record};
 use crate::shard::{Shard, put};
 
 /// What a recovery found.
@@ -61,12 +61,16 @@ impl Replay<'_> {
     fn partition(&mut self, partition: Partition) -> Result<()> {
         let position = self.backlog.position(partition)?;
         self.shard.start_after(partition, position);
-        // Collected first: putting them in series reads the store, too.
-        let mut blobs = Vec::new();
-        self.backlog.replay(partition, &mut |seq, bytes| blobs.push((seq, record::decode(bytes))))?;
-        for (seq, records) in blobs {
+        // Collected first: a number may be told by a later blob if the one before it is damaged.
+        let (mut blobs, mut names) = (Vec::new(), Names::default());
+        self.backlog.replay(partition, &mut |seq, bytes| {
+            // One that cannot be read is counted below.
+            let _ = names.learn(bytes);
+            blobs.push((seq, bytes.to_vec()));
+        })?;
+        for (seq, bytes) in blobs {
             self.found.blobs += 1;
-            match records {
+            match record::decode(&bytes, &names) {
                 Ok(records) => records.into_iter().try_for_each(|record| self.record(seq, record))?,
                 Err(_) => {
                     tracing::error!(

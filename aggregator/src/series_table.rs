@@ -25,6 +25,39 @@ struct Clean {
     since: Timestamp,
 }
 
+/// The number by which blobs tell of a series, and whether two of them have said whose it is. It holds while the series
+/// is dirty: so long the first of the two is above low water.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Number(u64);
+
+impl Number {
+    /// A number that one blob will tell.
+    pub(crate) fn told_once(number: u64) -> Self {
+        Number(number << 1)
+    }
+
+    /// The same, told by another blob.
+    pub(crate) fn told_again(self) -> Self {
+        Number(self.0 | 1)
+    }
+
+    pub(crate) fn get(self) -> u64 {
+        self.0 >> 1
+    }
+
+    pub(crate) fn is_known(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+/// A series in memory.
+struct Live {
+    /// Boxed: a table that grows holds up to twice the room for its entries.
+    series: Box<Series>,
+    /// 0: none.
+    number: Number,
+}
+
 #[derive(Default)]
 struct Queue {
     dirty: VecDeque<Dirty>,
@@ -49,8 +82,7 @@ pub struct CheckpointJob {
 /// Series by id, queues by partition.
 pub(crate) struct SeriesTable {
     partitions: Partitions,
-    /// Boxed: a table that grows holds up to twice the room for its entries.
-    series: IdMap<Box<Series>>,
+    series: IdMap<Live>,
     queues: Vec<Queue>,
     /// In the order in which they were stored.
     clean: VecDeque<Clean>,
@@ -75,21 +107,21 @@ impl SeriesTable {
     }
 
     pub(crate) fn get(&self, id: MetricId) -> Option<&Series> {
-        self.series.get(&id).map(Box::as_ref)
+        self.series.get(&id).map(|live| &*live.series)
     }
 
     /// The last batch of a series that is in memory.
     pub(crate) fn heard(&self, id: MetricId) -> Option<Heard> {
-        let (arrived, newest) = self.series.get(&id)?.heard();
+        let (arrived, newest) = self.series.get(&id)?.series.heard();
         Some(Heard { metric: id, arrived, newest })
     }
 
     pub(crate) fn insert(&mut self, id: MetricId, series: Series) {
-        self.series.insert(id, Box::new(series));
+        self.series.insert(id, Live { series: Box::new(series), number: Number::default() });
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Series> {
-        self.series.values_mut().map(Box::as_mut)
+        self.series.values_mut().map(|live| &mut *live.series)
     }
 
     /// Changes a series by blob `seq`, and queues it if that made it dirty.
@@ -100,7 +132,7 @@ impl SeriesTable {
         now: Timestamp,
         change: impl FnOnce(&mut Series) -> T,
     ) -> Option<T> {
-        let series = self.series.get_mut(&id)?;
+        let series = &mut self.series.get_mut(&id)?.series;
         let was_dirty = series.is_dirty();
         let answer = change(series);
         if !was_dirty && series.is_dirty() {
@@ -108,6 +140,18 @@ impl SeriesTable {
             queue.dirty.push_back(Dirty { id: Some(id), first_seq: seq, since: now });
         }
         Some(answer)
+    }
+
+    /// The number by which a series is told, if it has one.
+    pub(crate) fn number(&self, id: MetricId) -> Option<Number> {
+        self.series.get(&id).map(|live| live.number).filter(|number| *number != Number::default())
+    }
+
+    /// A blob that is in the series has told its number. If nothing of it was taken low water may pass that blob.
+    pub(crate) fn set_number(&mut self, id: MetricId, number: Number) {
+        if let Some(live) = self.series.get_mut(&id).filter(|live| live.series.is_dirty()) {
+            live.number = number;
+        }
     }
 
     /// Where a partition stands before the first blob.
@@ -155,7 +199,9 @@ impl SeriesTable {
         queue.low = low;
         let begin = |dirty: &Dirty| {
             let id = dirty.id?;
-            Some((id, self.series.get_mut(&id)?.begin_checkpoint()?))
+            let live = self.series.get_mut(&id)?;
+            live.number = Number::default();
+            Some((id, live.series.begin_checkpoint()?))
         };
         let series = taken.iter().filter_map(begin).collect();
         queue.in_flight = Some(taken);
@@ -166,7 +212,7 @@ impl SeriesTable {
     pub(crate) fn end_checkpoint(&mut self, partition: Partition, stored: bool, now: Timestamp) {
         let queue = &mut self.queues[partition.index()];
         for taken in queue.in_flight.take().into_iter().flatten().rev() {
-            let series = taken.id.and_then(|id| Some((id, self.series.get_mut(&id)?)));
+            let series = taken.id.and_then(|id| Some((id, &mut self.series.get_mut(&id)?.series)));
             if !stored {
                 if let Some((id, series)) = series {
                     queue.dirty.retain(|dirty| dirty.id != Some(id));

@@ -17,10 +17,13 @@ use orzo_store::{Blob, Position, Salvage, Seq};
 use crate::command::{Command, Commit, Hearing, Outbox, Pending, Post, PostError, ReadKey, Resolution};
 use crate::counters::ShardCounters;
 use crate::gauge::Semantics;
-use crate::id_map::IdSet;
-use crate::limits::{COMMIT_INTERVAL_NS, DIRTY_MEASURES, FORGOTTEN_NS, NEWS_MAX, SILENCE_NS};
-use crate::record::{self, Payload};
-use crate::series_table::SeriesTable;
+use crate::id_map::{IdMap, IdSet};
+use crate::limits::{
+    COMMIT_INTERVAL_NS, DIRTY_MEASURES, FORGOTTEN_NS, NEWS_MAX, NUMBERS_PER_BLOB_BITS, SILENCE_NS,
+};
+use crate::pace::Pace;
+use crate::record::{self, Entry, Payload};
+use crate::series_table::{Number, SeriesTable};
 use crate::statsd::Statsd;
 
 /// What a shard is made with.
@@ -32,7 +35,7 @@ pub struct ShardConfig {
     pub owned: Vec<Partition>,
     /// Sets, and everything in the reference's own profile, are emitted so often, in nanoseconds.
     pub flush_interval_ns: u64,
-    /// Series are checkpointed at least so often, in nanoseconds.
+    /// Series are checkpointed at least so often, in nanoseconds; more often if much comes in, see `pace`.
     pub checkpoint_age_ns: u64,
     /// Statsd series at most.
     pub series_max: usize,
@@ -51,6 +54,8 @@ pub struct Shard {
     acks: Vec<crate::command::Ack>,
     /// Of the next blob, by partition.
     next_seq: Vec<Seq>,
+    /// Of the next series that needs one, by partition.
+    next_number: Vec<u64>,
     next_commit: Timestamp,
     next_flush: Timestamp,
     outbox: Outbox,
@@ -61,6 +66,7 @@ pub struct Shard {
     /// Samples that have left their slots and are neither applied, dropped nor handed over yet.
     unstored: u64,
     raw_since_checkpoint: usize,
+    pace: Pace,
     /// See [`Hearing::News`].
     news: Vec<Heard>,
     /// Metrics deleted lately: what is still on its way for them must not be stored once nobody looks for it
@@ -80,6 +86,7 @@ impl Shard {
             pending: Vec::new(),
             acks: Vec::new(),
             next_seq: vec![1; config.partitions.count()],
+            next_number: vec![1; config.partitions.count()],
             next_commit: Timestamp::EPOCH,
             next_flush: Timestamp::EPOCH,
             outbox: Outbox::default(),
@@ -88,6 +95,7 @@ impl Shard {
             committing: false,
             unstored: 0,
             raw_since_checkpoint: 0,
+            pace: Pace::new(config.checkpoint_age_ns),
             news: Vec::new(),
             forgotten: Default::default(),
             next_generation: Timestamp::EPOCH,
@@ -235,8 +243,12 @@ impl Shard {
     }
 
     fn begin_checkpoints(&mut self, now: Timestamp, all: bool) {
+        // A commit that waits tells series by numbers that hold as long as they are dirty.
+        if self.committing {
+            return;
+        }
         let pressed = self.raw_since_checkpoint > DIRTY_MEASURES;
-        let age = if all || pressed { 0 } else { self.config.checkpoint_age_ns };
+        let age = if all || pressed { 0 } else { self.pace.age_ns(now) };
         let before = if all { Timestamp::MAX } else { now.saturating_sub(age) };
         if pressed {
             self.raw_since_checkpoint = 0;
@@ -264,12 +276,41 @@ impl Shard {
             let records = std::mem::take(&mut by_partition[partition.index()]);
             if !records.is_empty() {
                 let seq = self.next_seq[partition.index()];
-                let bytes = record::encode(records.iter().map(|pending| &pending.record));
+                let bytes = self.encode(partition, &records, &mut commit.numbers);
                 commit.blobs.push(Blob { partition, seq, bytes });
                 commit.records.push((partition, seq, records));
             }
         }
         Some(commit)
+    }
+
+    /// The blob of these records. `numbers` gets what it tells of its series.
+    fn encode(
+        &self,
+        partition: Partition,
+        records: &[Pending],
+        numbers: &mut Vec<(MetricId, Number)>,
+    ) -> Vec<u8> {
+        let mut next = self.next_number[partition.index()];
+        let mut told: IdMap<Number> = IdMap::default();
+        let mut entries = Vec::with_capacity(records.len());
+        for Pending { record, .. } in records {
+            let known = self.series.number(record.id);
+            if let Some(number) = known.filter(|number| number.is_known()) {
+                entries.push(Entry { number: number.get(), named: false, record });
+                continue;
+            }
+            let number = told.entry(record.id).or_insert_with(|| match known {
+                Some(number) => number.told_again(),
+                None => {
+                    next += 1;
+                    Number::told_once(next - 1)
+                }
+            });
+            entries.push(Entry { number: number.get(), named: true, record });
+        }
+        numbers.extend(told);
+        record::encode(entries)
     }
 
     /// The series of a commit that are not in memory: load them before [`Shard::apply`].
@@ -314,6 +355,11 @@ impl Shard {
             records.into_iter().for_each(|pending| self.apply_one(seq, pending, now));
             self.series.appended(partition, seq, now);
         }
+        for (id, number) in std::mem::take(&mut commit.numbers) {
+            let next = &mut self.next_number[self.config.partitions.of(id).index()];
+            *next = (*next).max(number.get() + 1);
+            self.series.set_number(id, number);
+        }
         let bytes: usize = commit.blobs.iter().map(|blob| blob.bytes.len()).sum();
         self.counters.backlog_bytes.add(bytes as u64);
         self.publish();
@@ -332,6 +378,7 @@ impl Shard {
             Payload::Events(events) => events.len(),
         };
         self.raw_since_checkpoint += measures;
+        self.pace.add(measures);
         let Put { refused, returned } = put(&mut self.series, record, seq, now);
         self.tell(returned);
         let counters = &self.counters;
@@ -400,6 +447,8 @@ impl Shard {
     /// Continues where the backlog stands.
     pub(crate) fn start_after(&mut self, partition: Partition, position: Position) {
         self.next_seq[partition.index()] = position.newest + 1;
+        // Past every number that a blob may have: none gives out more than so many.
+        self.next_number[partition.index()] = (position.newest + 1) << NUMBERS_PER_BLOB_BITS;
         self.series.start_after(partition, position);
     }
 

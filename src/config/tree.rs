@@ -240,8 +240,9 @@ pub struct Store {
     /// Memory for what is not yet written to sorted files, a part of `block_cache`. `auto`: a tenth of the memory.
     /// Default: `"auto"`. Bounds: 4 MiB to 1 TiB.
     pub write_buffers: Auto<ByteSize>,
-    /// Longest time that a measure waits in the log before its rollups are written; also what a restart replays.
-    /// Default: `"10m"`. Bounds: 1s to 24h.
+    /// Longest time that a measure waits in the log before its rollups are written; also what a start after a crash
+    /// replays. If so much comes in that this would take long, it is less, but not below 10 minutes; see `docs/recovery.md`.
+    /// Default: `"1h"`. Bounds: 1s to 24h.
     pub checkpoint_age: Span,
     /// Time between two syncs of the log where nothing waits for one. Default: `"1s"`. Bounds: 10ms to 10m.
     pub sync_interval: Span,
@@ -253,7 +254,7 @@ impl Default for Store {
             partitions: 64,
             block_cache: Auto::Auto,
             write_buffers: Auto::Auto,
-            checkpoint_age: Span::minutes(10),
+            checkpoint_age: Span::hours(1),
             sync_interval: Span::seconds(1),
         }
     }

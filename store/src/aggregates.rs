@@ -15,6 +15,9 @@ use crate::keys::{self, RowKind, Seq};
 use crate::kv::{Batch, Direction, Family, Kv, Visit, WhenStalled, prefix_end, scan_past_damage};
 use crate::seal::{self, Extent};
 
+/// Runs of fewer buckets stay runs: what they save would not pay for the head of a block.
+const BLOCK_BUCKETS_MIN: usize = 4;
+
 /// Runs of one metric from one checkpoint.
 #[derive(Clone, Debug)]
 pub struct MetricRuns {
@@ -131,7 +134,7 @@ impl Aggregates for KvAggregates {
                 let prefix = keys::series(self.partitions.of(metric.id), metric.id, run.width());
                 for part in run.parts(|start| seal::extent_of(metric.id, run.width(), start)) {
                     let key = keys::row(&prefix, RowKind::Run, part.starts()[0]);
-                    batch.put(Family::Rows, key, part.encode(metric.seq));
+                    batch.put(Family::Rows, key, encode(&part, metric.seq));
                 }
             }
             for (width, before) in &metric.horizons {
@@ -207,7 +210,12 @@ impl Aggregates for KvAggregates {
     }
 }
 
-/// Reads one method of a run or of a sealed block; their first byte tells which it is.
+/// A block is smaller than a run, unless there are but a few buckets.
+fn encode(run: &Run, seq: Seq) -> Vec<u8> {
+    if run.starts().len() < BLOCK_BUCKETS_MIN { run.encode(seq) } else { block::encode(run, seq) }
+}
+
+/// Reads one method of a run or of a block; their first byte tells which it is.
 pub(crate) fn decode(
     bytes: &[u8],
     width: Granularity,
@@ -220,7 +228,7 @@ pub(crate) fn decode(
     }
 }
 
-/// Reads all methods of a run or of a sealed block.
+/// Reads all methods of a run or of a block.
 pub(crate) fn decode_run(bytes: &[u8], width: Granularity) -> std::result::Result<(Seq, Run), Corrupt> {
     if block::is_block(bytes) { block::decode_run(bytes, width) } else { run::decode_run(bytes, width) }
 }

@@ -82,13 +82,15 @@ impl World {
     }
 
     /// Checks that the blobs hold, series by series, just what they must; returns it blob by blob.
-    fn compare(&self, shard: usize, attempt: &Attempt, out: &Out) -> Vec<((usize, u64), Vec<Part>)> {
+    fn compare(&mut self, shard: usize, attempt: &Attempt, out: &Out) -> Vec<((usize, u64), Vec<Part>)> {
         let mut expected: BTreeMap<MetricId, VecDeque<&Part>> = BTreeMap::new();
         out.parts.iter().for_each(|part| expected.entry(part.id).or_default().push_back(part));
         let mut blobs = Vec::new();
         for (partition, seq, bytes) in &attempt.blobs {
             let mut parts = Vec::new();
-            for record in decode(bytes).expect("what is appended can be read") {
+            let names = self.told.entry(*partition).or_default();
+            names.learn(bytes).expect("what is appended can be read");
+            for record in decode(bytes, names).expect("what is appended can be read") {
                 let part = expected.get_mut(&record.id).and_then(VecDeque::pop_front);
                 let label = self.label(record.id);
                 let part = part.unwrap_or_else(|| panic!("nobody said {record:?} of {label}"));

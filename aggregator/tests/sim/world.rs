@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crossbeam::channel::Receiver;
 use orzo_aggregator::PostError;
+use orzo_aggregator::record::Names;
 use orzo_model::resource::ResourceId;
 use orzo_model::{ArchivePolicy, MetricId};
 use orzo_store::index::{NewMetric, NewResource, Rule};
@@ -69,6 +70,8 @@ pub(crate) struct World {
     pub(crate) names: Vec<Name>,
     pub(crate) metrics: Vec<Metric>,
     pub(crate) log: Log,
+    /// By partition: which series the blobs tell.
+    pub(crate) told: BTreeMap<usize, Names>,
     pub(crate) twins: Vec<Twin>,
     pub(crate) ledgers: Vec<Ledger>,
     pub(crate) posts: BTreeMap<usize, Post>,
@@ -97,6 +100,7 @@ impl World {
             names: names(setup.ids),
             metrics: Vec::new(),
             log: Log::default(),
+            told: BTreeMap::new(),
             twins: (0..shards).map(|_| Twin::default()).collect(),
             ledgers: vec![Ledger::default(); shards],
             posts: BTreeMap::new(),

@@ -12,8 +12,9 @@ use orzo_store::kv::{Change, Visit};
 use orzo_store::{Batch, Direction, Error, Family, Kv, Result, WhenStalled};
 use parking_lot::RwLock;
 use rocksdb::checkpoint::Checkpoint;
+use rocksdb::statistics::Ticker;
 use rocksdb::{
-    ColumnFamily, DB, DBRawIterator, ErrorKind, FlushOptions, InfoLogger, LogLevel, ReadOptions,
+    ColumnFamily, DB, DBRawIterator, ErrorKind, FlushOptions, InfoLogger, LogLevel, Options, ReadOptions,
     WaitForCompactOptions, WriteBatch, WriteOptions,
 };
 
@@ -27,10 +28,23 @@ const CLOSE_LOOK: Duration = Duration::from_millis(5);
 /// What must fit on the disk before a database is opened again: more than a manifest and a few tables take.
 const ROOM_BYTES: usize = 8 << 20;
 
+/// Bytes that the engine has written since it was opened first, by what for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The log.
+    pub log: u64,
+    /// Tables out of memory.
+    pub flushed: u64,
+    /// Tables out of tables.
+    pub merged: u64,
+}
+
 /// A RocksDB database, open but for the moments in which it is opened again.
 pub struct RocksKv {
     path: PathBuf,
     tuning: Tuning,
+    /// It has the statistics, and is used each time, so that they go on.
+    options: Options,
     /// Nobody holds the lock while the database works: a visitor of a scan may come back for more.
     db: RwLock<Option<Arc<DB>>>,
     syncs: Group,
@@ -43,7 +57,8 @@ impl RocksKv {
     /// [`Error::Fatal`] if it cannot be opened: another process has it, the disk refuses;
     /// [`Error::Unreadable`] if it is damaged.
     pub fn open(path: &Path, tuning: &Tuning) -> Result<Self> {
-        Ok(Self::holding(open(path, tuning)?, path, tuning))
+        let options = options::database(tuning);
+        Ok(Self::holding(open(path, tuning, &options)?, path, tuning, options))
     }
 
     /// Opens a database to read it. Nothing is written, not even a log of the engine's own.
@@ -51,13 +66,15 @@ impl RocksKv {
     /// # Errors
     /// As of [`RocksKv::open`], or if there is none.
     pub fn open_read_only(path: &Path, tuning: &Tuning) -> Result<Self> {
-        Ok(Self::holding(open_read_only(path, tuning)?, path, tuning))
+        let options = options::database(tuning);
+        Ok(Self::holding(open_read_only(path, tuning, options.clone())?, path, tuning, options))
     }
 
-    fn holding(db: DB, path: &Path, tuning: &Tuning) -> Self {
+    fn holding(db: DB, path: &Path, tuning: &Tuning, options: Options) -> Self {
         RocksKv {
             path: path.to_owned(),
             tuning: *tuning,
+            options,
             db: RwLock::new(Some(Arc::new(db))),
             syncs: Group::default(),
         }
@@ -92,6 +109,16 @@ impl RocksKv {
         let Ok(db) = self.db() else { return 0 };
         let size = db.property_int_value_cf(of(&db, family), rocksdb::properties::TOTAL_SST_FILES_SIZE);
         size.ok().flatten().unwrap_or(0)
+    }
+
+    /// What went to the disk.
+    pub fn written(&self) -> Written {
+        let count = |ticker| self.options.get_ticker_count(ticker);
+        Written {
+            log: count(Ticker::WalFileBytes),
+            flushed: count(Ticker::FlushWriteBytes),
+            merged: count(Ticker::CompactWriteBytes),
+        }
     }
 
     /// Makes a copy of the database as it is now in a directory that must not exist, out of links to its tables: quick,
@@ -209,23 +236,22 @@ impl Kv for RocksKv {
     fn revive(&self) -> Result<()> {
         try_the_disk(&self.path).map_err(|source| Error::Fatal { doing: "trying the disk", source })?;
         self.close()?;
-        let opened = open(&self.path, &self.tuning);
+        let opened = open(&self.path, &self.tuning, &self.options);
         let (db, outcome) = match opened {
             Ok(db) => (Some(db), Ok(())),
-            Err(error) => (open_read_only(&self.path, &self.tuning).ok(), Err(error)),
+            Err(error) => (open_read_only(&self.path, &self.tuning, self.options.clone()).ok(), Err(error)),
         };
         *self.db.write() = db.map(Arc::new);
         outcome
     }
 }
 
-fn open(path: &Path, tuning: &Tuning) -> Result<DB> {
-    let opened = DB::open_cf_descriptors(&options::database(tuning), path, options::families(tuning));
+fn open(path: &Path, tuning: &Tuning, options: &Options) -> Result<DB> {
+    let opened = DB::open_cf_descriptors(options, path, options::families(tuning));
     opened.map_err(|source| failure("opening the database", source))
 }
 
-fn open_read_only(path: &Path, tuning: &Tuning) -> Result<DB> {
-    let mut options = options::database(tuning);
+fn open_read_only(path: &Path, tuning: &Tuning, mut options: Options) -> Result<DB> {
     options.create_if_missing(false);
     options.create_missing_column_families(false);
     options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Fatal, |_, _| {}));

@@ -8,5 +8,5 @@ mod group;
 mod options;
 mod retention;
 
-pub use engine::RocksKv;
+pub use engine::{RocksKv, Written};
 pub use options::Tuning;

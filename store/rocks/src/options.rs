@@ -2,6 +2,7 @@
 
 use orzo_store::Family;
 use orzo_store::keys::SERIES_PREFIX;
+use rocksdb::statistics::StatsLevel;
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompactionStyle,
     DBCompressionType, DBRecoveryMode, LogLevel, Options, SliceTransform,
@@ -36,6 +37,9 @@ const PERIODIC_COMPACTION_SECONDS: u64 = 24 * 3600;
 /// 16 KiB: scans of a series read neighbouring runs, and larger blocks compress better.
 const ROWS_BLOCK_BYTES: usize = 16 << 10;
 
+/// Tables of the backlog that are merged together.
+const BACKLOG_TABLES: i32 = 12;
+
 /// Options of the whole database.
 pub(crate) fn database(tuning: &Tuning) -> Options {
     let mut options = Options::default();
@@ -49,12 +53,16 @@ pub(crate) fn database(tuning: &Tuning) -> Options {
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_recycle_log_file_num(4);
     options.set_enable_pipelined_write(true);
+    options.set_wal_compression_type(DBCompressionType::Zstd);
     options.set_bytes_per_sync(MIB);
     options.set_wal_bytes_per_sync(MIB);
     options.set_keep_log_file_num(4);
     options.set_log_level(LogLevel::Warn);
     options.set_stats_dump_period_sec(0);
     options.set_max_open_files(4096);
+    // Counts only: bytes written, by what for.
+    options.enable_statistics();
+    options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
     options
 }
 
@@ -96,10 +104,14 @@ fn options_of(family: Family, cache: &Cache, tuning: &Tuning) -> Options {
     options
 }
 
-/// Written once in order, read at start only, dropped in ranges: nothing to gain from levels.
+/// Written once in order, read at start only, dropped in ranges: nothing to gain from levels. So many tables are let lie
+/// that most of what is in them is dead by the time they are merged.
 fn backlog(options: &mut Options) {
     options.set_compaction_style(DBCompactionStyle::Universal);
-    options.set_compression_type(DBCompressionType::None);
+    options.set_level_zero_file_num_compaction_trigger(BACKLOG_TABLES);
+    options.set_level_zero_slowdown_writes_trigger(4 * BACKLOG_TABLES);
+    options.set_level_zero_stop_writes_trigger(6 * BACKLOG_TABLES);
+    options.set_compression_type(DBCompressionType::Zstd);
 }
 
 /// Read by scans within one prefix: partition, metric, width.
