@@ -248,12 +248,16 @@ impl Shard {
             return;
         }
         let pressed = self.raw_since_checkpoint > DIRTY_MEASURES;
-        let age = if all || pressed { 0 } else { self.pace.age_ns(now) };
-        let before = if all { Timestamp::MAX } else { now.saturating_sub(age) };
         if pressed {
             self.raw_since_checkpoint = 0;
         }
+        let partitions = self.config.partitions.count();
         for partition in &self.config.owned {
+            let before = match (all, pressed) {
+                (true, _) => Timestamp::MAX,
+                (false, true) => now,
+                (false, false) => self.pace.last_turn(*partition, partitions, now),
+            };
             self.outbox.checkpoints.extend(self.series.begin_checkpoint(*partition, before, now));
         }
         let series = self.outbox.checkpoints.iter().flat_map(|job| &job.series);

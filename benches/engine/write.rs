@@ -1,8 +1,10 @@
 //! Bytes written to disk for each measure accepted, the log and compaction included.
 //!
 //! A series has a point each ten seconds and is posted each minute with six of them, or each ten minutes with sixty;
-//! a post has two hundred series and is answered when it is synced. Time passes as it does in the daemon, so that each
-//! series is checkpointed each ten minutes.
+//! a post has two hundred series and is answered when it is synced; all posts of a minute come at the same time. Time
+//! passes as it does in the daemon, so that each series is checkpointed once an hour.
+
+use std::thread;
 
 use orzo_aggregator::Post;
 use orzo_model::series::SeriesKind;
@@ -38,15 +40,16 @@ fn feed(all: &[Vec<Measure>], points: usize) {
     for from in (0..all[0].len()).step_by(points) {
         let to = (from + points).min(all[0].len());
         node.advance(START + to as u64 * STEP);
-        for (ids, series) in ids.chunks(TOGETHER).zip(all.chunks(TOGETHER)) {
-            let post = |(id, measures): (&MetricId, &Vec<Measure>)| Post {
-                id: *id,
-                policy: policy.clone(),
-                kind: SeriesKind::Sampled,
-                measures: measures[from..to].to_vec(),
-            };
-            node.post(ids.iter().zip(series).map(post).collect());
-        }
+        let post = |(id, measures): (&MetricId, &Vec<Measure>)| Post {
+            id: *id,
+            policy: policy.clone(),
+            kind: SeriesKind::Sampled,
+            measures: measures[from..to].to_vec(),
+        };
+        let posts: Vec<Post> = ids.iter().zip(all).map(post).collect();
+        thread::scope(|scope| {
+            posts.chunks(TOGETHER).for_each(|posts| drop(scope.spawn(|| node.post(posts.to_vec()))));
+        });
     }
     let kv = node.stop();
     let each = |bytes: u64| bytes as f64 / (all.len() * all[0].len()) as f64;

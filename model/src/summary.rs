@@ -154,6 +154,11 @@ impl Summary {
         self.sum
     }
 
+    /// The values themselves, as far as they are kept.
+    pub fn spread(&self) -> &Spread {
+        &self.spread
+    }
+
     /// One method; `None` where it yields no value.
     pub fn evaluate(&self, formula: Formula) -> Option<f64> {
         Some(match formula {

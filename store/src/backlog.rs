@@ -88,13 +88,19 @@ pub trait Backlog: Send + Sync {
 pub struct KvBacklog {
     kv: Arc<dyn Kv>,
     partitions: Partitions,
+    trim_blobs: Seq,
     damaged: AtomicU64,
 }
 
 impl KvBacklog {
     /// A view of the engine's backlog and window families.
     pub fn new(kv: Arc<dyn Kv>, partitions: Partitions) -> Self {
-        KvBacklog { kv, partitions, damaged: AtomicU64::new(0) }
+        KvBacklog { kv, partitions, trim_blobs: TRIM_BLOBS, damaged: AtomicU64::new(0) }
+    }
+
+    /// The same, but dead blobs go as soon as there are so many.
+    pub fn with_trim(self, trim_blobs: Seq) -> Self {
+        KvBacklog { trim_blobs, ..self }
     }
 
     /// The low-water mark; `None` if it is damaged.
@@ -171,7 +177,7 @@ impl Backlog for KvBacklog {
             batch.put(Family::Meta, keys::low_water(*partition), keys::low_water_value(*seq));
             // One disjoint range at a time: many small range deletions ruin reads.
             let first = self.edge(*partition, Direction::Forward)?.unwrap_or(*seq);
-            if seq.saturating_sub(first) >= TRIM_BLOBS {
+            if seq.saturating_sub(first) >= self.trim_blobs {
                 let (from, to) = (keys::backlog(*partition, first), keys::backlog(*partition, seq + 1));
                 batch.delete_range(Family::Backlog, from, to);
             }

@@ -76,7 +76,7 @@ fn a_series_that_goes_on_speaking_is_news_at_its_checkpoint() {
     post(&mut shard, 1000, [(1, one(1000))]);
     asked(&mut shard, Hearing::News);
     post(&mut shard, 1030, [(1, one(1001))]);
-    shard.tick(at(1000 + CHECKPOINT_AGE - 1), false);
+    shard.tick(at(1031), false);
     assert_eq!(asked(&mut shard, Hearing::News), []);
     shard.tick(at(1000 + CHECKPOINT_AGE), false);
     assert_eq!(asked(&mut shard, Hearing::News), [heard(1, 1030, 1001)]);

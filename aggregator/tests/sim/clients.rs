@@ -5,6 +5,7 @@ use orzo_aggregator::{Command, Post as Posted};
 use orzo_model::batch::SAMPLES_PER_BATCH;
 use orzo_model::sample::RATE_ONE;
 use orzo_model::series::SeriesKind;
+use orzo_model::summary::EXACT_VALUES_MAX;
 use orzo_model::{Flags, Item, Kind, Measure, MetricId, SECOND, Sample};
 use orzo_store::index::{self, PolicyChange, Rule};
 
@@ -24,6 +25,23 @@ impl World {
         let count = self.rng.between(1, 20);
         let lines: Vec<(Sample, Vec<u8>)> = (0..count).map(|_| self.line(arrived)).collect();
         self.send_lines(listener, arrived, &lines);
+    }
+
+    /// More values of one timer in a second than are kept one by one.
+    pub(crate) fn flood(&mut self) {
+        let arrived = now().ns();
+        let name = self.names.iter().find(|name| name.text == "took").expect("there is such a timer").clone();
+        let count = self.rng.between(EXACT_VALUES_MAX as u64 + 1, 900);
+        let lines: Vec<_> = (0..count)
+            .map(|_| {
+                let value = (self.rng.below(2000) as f64 * 0.25).to_bits();
+                let aux = RATE_ONE / *self.rng.pick(&[1, 1, 1, 2]);
+                let sample =
+                    Sample { id: name.id, value, aux, name_len: 0, kind: name.kind, flags: name.flags };
+                (sample, name.text.clone().into_bytes())
+            })
+            .collect();
+        lines.chunks(SAMPLES_PER_BATCH).for_each(|lines| self.send_lines(0, arrived, lines));
     }
 
     /// A line for each of many series.

@@ -52,7 +52,7 @@ impl Point {
 }
 
 /// Whatever else runs must come across.
-const EVENTS: [&str; 28] = [
+const EVENTS: [&str; 30] = [
     "sample applied",
     "sample forwarded",
     "sample too_old",
@@ -71,6 +71,8 @@ const EVENTS: [&str; 28] = [
     "checkpoint failed",
     "extent sealed",
     "row expired",
+    "backlog trimmed",
+    "sketch committed",
     "series evicted",
     "blob replayed",
     "batch replayed",

@@ -199,5 +199,6 @@ impl World {
             self.coverage.count("sample forwarded", ledger.handed);
         }
         self.coverage.count("extent sealed", self.kv.take_sealed());
+        self.coverage.count("backlog trimmed", self.kv.take_trimmed());
     }
 }

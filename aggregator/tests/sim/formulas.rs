@@ -72,3 +72,12 @@ pub(crate) fn same(method: Method, a: f64, b: f64) -> bool {
     let tolerance = if exact { 0.0 } else { 1e-9 * (1.0 + a.abs().max(b.abs())) };
     a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance
 }
+
+pub(crate) fn is_percentile(method: Method) -> bool {
+    matches!(method.formula(), Formula::Median | Formula::Percentile(_))
+}
+
+/// As near as a sketch comes: one percent, and what lies between neighbours in a crowd of values below 500.
+pub(crate) fn near(a: f64, b: f64) -> bool {
+    !(a - b).is_finite() || (a - b).abs() <= 0.0101 * a.abs().max(b.abs()) + 4.0
+}

@@ -57,6 +57,8 @@ struct State {
     synced: u64,
     /// Extents that were sealed since last asked.
     sealed: u64,
+    /// Times that dead blobs were dropped since last asked.
+    trimmed: u64,
     busy: bool,
     /// The next write of this purpose fails; whether it is written all the same.
     failing: Option<(Purpose, bool)>,
@@ -135,8 +137,8 @@ impl FaultyKv {
     /// From now on all is well.
     pub(crate) fn heal(&self) {
         let mut state = self.state();
-        let State { written, synced, sealed, .. } = *state;
-        *state = State { written, synced, sealed, ..State::default() };
+        let State { written, synced, sealed, trimmed, .. } = *state;
+        *state = State { written, synced, sealed, trimmed, ..State::default() };
     }
 
     /// The machine dies: of the batches that were not synced, `kept` are still there. Returns the number of
@@ -155,6 +157,10 @@ impl FaultyKv {
 
     pub(crate) fn take_sealed(&self) -> u64 {
         std::mem::take(&mut self.state().sealed)
+    }
+
+    pub(crate) fn take_trimmed(&self) -> u64 {
+        std::mem::take(&mut self.state().trimmed)
     }
 
     /// Whether there is a row or a window of a metric.
@@ -236,8 +242,13 @@ impl FaultyKv {
             return Outcome::Failed(None);
         }
         let seals = purpose == Purpose::Rows && replaces(&batch);
+        let trims = batch
+            .changes
+            .iter()
+            .any(|(family, change)| *family == Family::Backlog && matches!(change, Change::DeleteRange(..)));
         let number = self.apply(batch).expect("memory does not fail");
         self.state().sealed += u64::from(seals);
+        self.state().trimmed += u64::from(trims);
         if failing.is_some() || self.dies(Moment::After(purpose)) {
             return Outcome::Failed(Some(number));
         }

@@ -91,7 +91,8 @@ impl Node {
     pub(crate) fn start(kv: &FaultyKv, setup: &Setup) -> Result<Self> {
         let guard = Arc::new(Guarded::new(kv.clone()));
         let any: Arc<dyn Kv> = guard.clone();
-        let backlog: Arc<dyn Backlog> = Arc::new(KvBacklog::new(any.clone(), setup.partitions));
+        let backlog: Arc<dyn Backlog> =
+            Arc::new(KvBacklog::new(any.clone(), setup.partitions).with_trim(setup.trim_blobs));
         let index: Arc<dyn Index> = Arc::new(KvIndex::open(any.clone())?.with_ids(draw_id));
         let (producers, lanes) = Exchange::open(setup.listeners, setup.shards, Batch::new);
         let bells = lanes.iter().map(|lane| lane.doorbell().clone()).collect();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orzo_model::series::EVENT_GRACE_NS;
+use orzo_model::summary::EXACT_VALUES_MAX;
 use orzo_model::{ArchivePolicy, Granularity, Measure, Method, MethodSet};
 
 use crate::formulas::{Event, evaluate};
@@ -131,6 +132,12 @@ impl Model {
     pub(crate) fn newest(&self, width: Granularity) -> Option<u64> {
         let events = self.events.iter().flatten().map(|event| event.at);
         events.chain(self.points.last_key_value().map(|(at, _)| *at)).max().map(|at| floor(at, width))
+    }
+
+    /// Whether a bucket holds more events than are kept one by one.
+    pub(crate) fn is_rough(&self, width: Granularity, start: u64) -> bool {
+        let events = self.events.iter().flatten().filter(|event| floor(event.at, width) == start);
+        events.count() > EXACT_VALUES_MAX
     }
 
     /// All buckets of one method, expired ones included.

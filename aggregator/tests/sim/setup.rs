@@ -4,6 +4,7 @@ use orzo_aggregator::{Durability, GaugeDialect, Semantics, StatsdRules};
 use orzo_model::{
     ArchivePolicy, Flags, Granularity, Item, Kind, Method, MetricId, Partitions, SECOND, SeriesIds, Timestamp,
 };
+use orzo_store::Seq;
 use orzo_store::index::StatsdHome;
 
 use crate::kv::partitions;
@@ -21,6 +22,8 @@ pub(crate) struct Setup {
     pub(crate) durability: Durability,
     pub(crate) flush_interval_ns: u64,
     pub(crate) checkpoint_age_ns: u64,
+    /// So many dead blobs of a partition go together.
+    pub(crate) trim_blobs: Seq,
     pub(crate) series_max: usize,
     /// So many counters that speak all at once.
     pub(crate) crowd: u64,
@@ -43,6 +46,7 @@ impl Setup {
             durability: if rng.percent(75) { Durability::Synced } else { Durability::Buffered },
             flush_interval_ns: rng.between(2, 11) * SECOND,
             checkpoint_age_ns: *rng.pick(&[0, 1, 5, 30, 600]) * SECOND,
+            trim_blobs: *rng.pick(&[1, 5, 30]),
             series_max: if crowd == 0 && rng.percent(15) { 6 } else { 1000 },
             crowd,
             semantics: Semantics {
@@ -141,8 +145,8 @@ fn policy(name: &str, back_window: u32, items: &[(u64, u64)], methods: &str) -> 
 }
 
 /// Names of the policies that metrics over HTTP are made with.
-pub(crate) const OVER_HTTP: [&str; 8] =
-    ["plain", "one", "two", "unaligned", "forever", "sparse", "rates", "unaligned-rates"];
+pub(crate) const OVER_HTTP: [&str; 9] =
+    ["plain", "one", "long", "two", "unaligned", "forever", "sparse", "rates", "unaligned-rates"];
 
 pub(crate) fn policies() -> Vec<ArchivePolicy> {
     vec![
@@ -151,6 +155,8 @@ pub(crate) fn policies() -> Vec<ArchivePolicy> {
         policy("event-rates", 0, &[(10, 100), (60, 100)], "count sum rate:sum rate:last"),
         // Kept so long that rows lie far behind the newest and not yet expired.
         policy("one", 0, &[(1, 3000)], "mean sum count last"),
+        // And this over several of the splits by which they are freed.
+        policy("long", 0, &[(1, 20_000)], "mean sum count last"),
         policy("two", 1, &[(60, 20), (10, 30)], "mean min max sum std count first last median 25pct 95pct"),
         policy("unaligned", 2, &[(7, 40), (60, 30), (25, 20)], "sum count median"),
         policy("forever", 3, &[(30, 0)], "last max std"),

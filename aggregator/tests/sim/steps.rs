@@ -42,6 +42,7 @@ impl World {
     fn one_step(&mut self) {
         match self.rng.below(1000) {
             0..40 if self.setup.crowd > 0 => self.storm(),
+            40..42 => self.flood(),
             0..210 => self.burst(),
             210..220 => self.clean_up(),
             220..360 => self.post(),
@@ -89,6 +90,8 @@ impl World {
             20..36 => self.rng.below(5 * SECOND),
             36..38 => self.rng.below(100 * SECOND),
             38 if self.rng.percent(if self.setup.compacts { 30 } else { 80 }) => self.rng.below(900 * SECOND),
+            // Over the splits by which rows are freed, or past all that is kept.
+            38 if self.rng.percent(50) => self.rng.between(900, 5000) * SECOND,
             38 => self.rng.below(20_000 * SECOND),
             // The clock is set back, mostly a little.
             _ => {

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use orzo_aggregator::ShardCounters;
-use orzo_aggregator::record::decode;
+use orzo_aggregator::record::{Payload, Record, decode};
 use orzo_model::MetricId;
 use orzo_model::drop_reason::DropReason;
+use orzo_model::summary::Spread;
 
 use crate::kv::{Attempt, Outcome};
 use crate::log::says;
@@ -96,6 +97,7 @@ impl World {
                 let part = part.unwrap_or_else(|| panic!("nobody said {record:?} of {label}"));
                 assert!(says(&record, &part.what), "{label}: {record:?}, expected {:?}", part.what);
                 assert_eq!(self.setup.partitions.of(record.id).index(), *partition);
+                self.coverage.count("sketch committed", u64::from(is_sketch(&record)));
                 parts.push(part.clone());
             }
             blobs.push(((*partition, *seq), parts));
@@ -158,4 +160,10 @@ impl World {
 
 fn places(attempt: &Attempt) -> Vec<(usize, u64)> {
     attempt.blobs.iter().map(|(partition, seq, _)| (*partition, *seq)).collect()
+}
+
+/// Whether events of it were too many to be kept one by one.
+fn is_sketch(record: &Record) -> bool {
+    let Payload::Events(events) = &record.payload else { return false };
+    events.iter().any(|summary| matches!(summary.spread(), Spread::Sketch(_)))
 }
