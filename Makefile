@@ -1,7 +1,7 @@
 # The two commands: `make run` starts the daemon, `make test` runs everything that CI runs.
 # Build products go to a cache outside the clone, CARGO_TARGET_DIR if you set it (see scripts/env.sh).
 
-.PHONY: help run build test nightly bench bench-api bench-series conformance package package-test docs
+.PHONY: help run build test nightly bench bench-api bench-engine bench-series conformance package package-test docs
 
 help:
 	@echo "make run          build and start the daemon with its embedded store (ARGS='--config FILE')"
@@ -9,6 +9,7 @@ help:
 	@echo "make nightly      what takes too long for every change: more seeds, more kills, bent bytes, requests by rule"
 	@echo "make bench        load on a daemon of its own, then benches of functions"
 	@echo "make bench-api    the API on a daemon of its own, with the aims beside (ARGS='RESOURCES METRICS GROUPED')"
+	@echo "make bench-engine bytes at rest and written, cost of rollups and reads, with the aims beside (ARGS='write SERIES HOURS')"
 	@echo "make bench-series what live series cost: memory, CPU, bytes, start (ARGS='SERIES SECONDS')"
 	@echo "make build        build only"
 	@echo "make conformance  the reference's HTTP tests against the daemon (ARGS='--only NAME -v')"
@@ -30,6 +31,9 @@ nightly:
 
 bench:
 	@scripts/bench $(ARGS)
+
+bench-engine:
+	@scripts/bench-engine $(ARGS)
 
 bench-series:
 	@scripts/bench-series $(ARGS)

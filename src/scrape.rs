@@ -200,6 +200,16 @@ impl Scrape {
         let name = "orzo_store_failed";
         page.metric(name, Type::Gauge, "1 while the store does not take writes, else 0.");
         page.write(format_args!("{name} {}\n", u8::from(self.stores.kv.failure().is_some())));
+        let name = "orzo_store_written_bytes_total";
+        page.metric(
+            name,
+            Type::Counter,
+            "Bytes written: log (before it is compressed), tables out of memory, tables merged.",
+        );
+        let written = self.stores.kv.engine().written();
+        for (what, bytes) in [("log", written.log), ("flush", written.flushed), ("merge", written.merged)] {
+            page.write(format_args!("{name}{{what=\"{what}\"}} {bytes}\n"));
+        }
         let name = "orzo_damaged_total";
         page.metric(name, Type::Counter, "Damaged values met and passed over, by the family they are in.");
         for (family, damaged) in self.damaged() {

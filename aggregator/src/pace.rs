@@ -6,8 +6,8 @@
 //! long that too many measures wait, if that would be longer than [`CHECKPOINT_AGE_MIN_NS`].
 //!
 //! Partitions take turns, so that checkpoints are spread. If they are made once an hour, or in some hours, the turns are
-//! all in the first quarter of it: then the buckets of an hour have just been closed, windows are small, and rows of the
-//! hour are written once.
+//! all in the first quarter of it, and none right at the hour: then what came in the hour before is there, its buckets are
+//! closed, windows are small, and rows of the hour are written once.
 
 use orzo_model::{Partition, SECOND, Timestamp};
 
@@ -43,8 +43,9 @@ impl Pace {
         if age_ns == 0 {
             return now;
         }
-        let spread_ns = if age_ns.is_multiple_of(HOUR_NS) { age_ns / 4 } else { age_ns };
-        let turn_ns = spread_ns / partitions as u64 * partition.index() as u64;
+        let hourly = age_ns.is_multiple_of(HOUR_NS);
+        let (first_ns, end_ns) = if hourly { (age_ns / 32, age_ns / 4) } else { (0, age_ns) };
+        let turn_ns = first_ns + (end_ns - first_ns) / partitions as u64 * partition.index() as u64;
         let last_ns = now.ns().saturating_sub(turn_ns) / age_ns * age_ns + turn_ns;
         Timestamp::saturating_from_ns(last_ns)
     }

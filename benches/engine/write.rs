@@ -1,8 +1,8 @@
 //! Bytes written to disk for each measure accepted, the log and compaction included.
 //!
 //! A series has a point each ten seconds and is posted each minute with six of them, or each ten minutes with sixty;
-//! a post has two hundred series and is answered when it is synced; all posts of a minute come at the same time. Time
-//! passes as it does in the daemon, so that each series is checkpointed once an hour.
+//! a post has two hundred series and is answered when it is synced. Who posts each ten minutes does so at a minute of its
+//! own; all posts of a minute come at the same time. Time passes as it does in the daemon, so that each series is checkpointed once an hour.
 
 use std::thread;
 
@@ -37,18 +37,21 @@ fn feed(all: &[Vec<Measure>], points: usize) {
     let ids: Vec<MetricId> = (0..all.len()).map(|_| MetricId::from_bits(Uuid::new_v4().as_u128())).collect();
     let policy = policy(&MEDIUM, SIX);
     let before = written();
-    for from in (0..all[0].len()).step_by(points) {
-        let to = (from + points).min(all[0].len());
-        node.advance(START + to as u64 * STEP);
-        let post = |(id, measures): (&MetricId, &Vec<Measure>)| Post {
-            id: *id,
-            policy: policy.clone(),
-            kind: SeriesKind::Sampled,
-            measures: measures[from..to].to_vec(),
-        };
-        let posts: Vec<Post> = ids.iter().zip(all).map(post).collect();
+    for end in (6..=all[0].len()).step_by(6) {
+        node.advance(START + end as u64 * STEP);
+        let groups = ids.chunks(TOGETHER).zip(all.chunks(TOGETHER)).enumerate();
+        let due = groups.filter(|(group, _)| end / 6 % (points / 6) == group % (points / 6));
         thread::scope(|scope| {
-            posts.chunks(TOGETHER).for_each(|posts| drop(scope.spawn(|| node.post(posts.to_vec()))));
+            for (_, (ids, series)) in due {
+                let post = |(id, measures): (&MetricId, &Vec<Measure>)| Post {
+                    id: *id,
+                    policy: policy.clone(),
+                    kind: SeriesKind::Sampled,
+                    measures: measures[end.saturating_sub(points)..end].to_vec(),
+                };
+                let posts = ids.iter().zip(series).map(post).collect();
+                scope.spawn(|| node.post(posts));
+            }
         });
     }
     let kv = node.stop();

@@ -19,6 +19,11 @@ pub struct OpenBuckets {
     lanes: Vec<Lane>,
 }
 
+/// What most buckets take at most.
+const BUCKET_BYTES: usize = 24;
+/// A lane gets so many bytes more at a time, so that little is held in reserve.
+const GROWTH: usize = 48;
+
 /// A bucket by its start.
 type Bucket = (Timestamp, Summary);
 
@@ -62,6 +67,9 @@ impl Lane {
 
     /// Behind all others.
     fn pack(&mut self, start: Timestamp, summary: &Summary) {
+        if self.packed.capacity() - self.packed.len() < BUCKET_BYTES {
+            self.packed.reserve_exact(GROWTH);
+        }
         let slots = (start.ns() - self.packed_last.ns()) / self.width.ns();
         put_varint(&mut self.packed, slots);
         summary.encode(start, &mut self.packed);

@@ -128,6 +128,8 @@ impl Points {
             chunk.bytes.shrink_to_fit();
         }
         // Behind a chunk that is not full never a coarser shape: or values of two kinds in turn would each begin one.
+        // Most windows have one or two, a list that doubles has room for four at once.
+        self.chunks.reserve_exact(1);
         self.chunks.push(Chunk::new(shape.with(measure), measure));
     }
 

@@ -13,7 +13,7 @@ use crate::keys::{self, Seq};
 use crate::kv::{Batch, Direction, Family, Kv, Visit, WhenStalled, prefix_end, scan_past_damage};
 
 /// Blobs below the low-water mark are trimmed once at least so many can go in one range deletion.
-const TRIM_BLOBS: Seq = 1024;
+const TRIM_BLOBS: Seq = 256;
 /// More blobs than a block that cannot be read may hold.
 const UNREADABLE_BLOBS: Seq = 1 << 20;
 
