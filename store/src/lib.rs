@@ -15,6 +15,7 @@ pub mod identity;
 pub mod index;
 pub mod keys;
 pub mod kv;
+mod limits;
 pub mod memory;
 mod seal;
 

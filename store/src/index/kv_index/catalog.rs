@@ -62,7 +62,7 @@ impl Slot {
     }
 
     /// The fill that came first after `version` of the type. Later ones found no null any more.
-    fn fill_since(&self, version: u32) -> Option<&Value> {
+    pub(super) fn fill_since(&self, version: u32) -> Option<&Value> {
         self.fills.iter().find(|(since, _)| *since > version).map(|(_, value)| value)
     }
 }

@@ -31,7 +31,7 @@ impl KvIndex {
         self.durably(|transaction| {
             let current = transaction.resource(Some(resource_type), id)?;
             current.expect(expected)?;
-            transaction.delete_state(&current.resource)?;
+            transaction.delete_state(&current)?;
             Ok(Deletion { resources: 1, metrics: transaction.delete_metrics_of(id)? })
         })
     }
@@ -117,7 +117,7 @@ impl Transaction<'_> {
         if !condition.holds(&row) {
             return Ok(false);
         }
-        self.delete_state(&current.resource)?;
+        self.delete_state(&current)?;
         Ok(true)
     }
 

@@ -138,10 +138,15 @@ impl<'a> ResourceView<'a> {
     /// The value in a slot, of an attribute of this kind.
     pub(super) fn cell(&self, slot: u32, kind: &AttributeKind) -> Option<Cell<'a>> {
         let (_, raw) = self.values.iter().find(|(own, _)| *own == slot)?;
-        match kind {
-            AttributeKind::Text { .. } => text(raw).map(Cell::Text),
-            _ => serde_json::from_slice::<StoredValue<'a>>(raw).ok()?.into_cell(kind),
-        }
+        value_cell(raw, kind)
+    }
+}
+
+/// The raw value of an attribute of this kind.
+pub(super) fn value_cell<'a>(raw: &'a [u8], kind: &AttributeKind) -> Option<Cell<'a>> {
+    match kind {
+        AttributeKind::Text { .. } => text(raw).map(Cell::Text),
+        _ => serde_json::from_slice::<StoredValue<'a>>(raw).ok()?.into_cell(kind),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memmem};
 
 /// The members of an object: key and raw value. A `None` item means that the bytes are not such an
 /// object; it is the last one.
@@ -51,6 +51,17 @@ impl<'a> Iterator for Members<'a> {
         }
         Some(member)
     }
+}
+
+/// The raw value of one member of an object, found without looking at the others; whether the bytes are such an
+/// object is not looked at. The key is without escapes, as they all are.
+pub(super) fn member<'a>(bytes: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    // A quote within a text is escaped, and one that ends a text has no key behind it. So nothing else looks like this.
+    let quoted = [b"\"", key.as_bytes(), b"\":"].concat();
+    let starts = |at: &usize| *at > 0 && matches!(bytes[at - 1], b'{' | b',');
+    let at = memmem::find_iter(bytes, &quoted).find(starts)?;
+    let value = &bytes[at + quoted.len()..];
+    Some(&value[..scalar_end(value)?])
 }
 
 /// Where the scalar that starts here ends.
@@ -129,22 +140,26 @@ mod tests {
             let object: Map<String, Value> = members.into_iter().collect();
             let bytes = serde_json::to_vec(&object).unwrap();
             let mut found = Map::new();
-            for member in Members::of(&bytes) {
-                let (key, raw) = member.expect("it is such an object");
+            for each in Members::of(&bytes) {
+                let (key, raw) = each.expect("it is such an object");
                 let value: Value = serde_json::from_slice(raw).unwrap();
                 let read = text(raw);
                 prop_assert_eq!(read.as_deref(), value.as_str());
                 if !value.is_f64() && !value.is_boolean() && !value.is_null() && !value.is_string() {
                     prop_assert_eq!(integer(raw), value.as_u64());
                 }
-                found.insert(String::from_utf8(key.to_vec()).unwrap(), value);
+                let key = String::from_utf8(key.to_vec()).unwrap();
+                prop_assert_eq!(member(&bytes, &key), Some(raw));
+                found.insert(key, value);
             }
+            prop_assert_eq!(member(&bytes, "A"), None);
             prop_assert_eq!(found, object);
         }
 
         #[test]
         fn no_bytes_break_it(bytes: Vec<u8>) {
             Members::of(&bytes).count();
+            member(&bytes, "a");
         }
     }
 }

@@ -123,7 +123,7 @@ impl KvIndex {
                     transaction.delete(Family::IndexBy, key);
                     continue;
                 };
-                transaction.delete_state(&current.resource)?;
+                transaction.delete_state(&current)?;
                 deletion.resources += 1;
                 deletion.metrics.extend(transaction.delete_metrics_of(id)?);
             }

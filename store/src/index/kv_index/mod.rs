@@ -14,12 +14,14 @@ mod damage;
 mod deletion;
 mod documents;
 mod flat;
+mod glance;
 mod keys;
 mod lifetime;
 mod listing;
 mod metrics;
 mod needle;
 mod order;
+mod orders;
 mod plan;
 mod policies;
 mod prefixes;
@@ -46,6 +48,7 @@ use uuid::Uuid;
 use self::catalog::Catalog;
 use self::damage::Damage;
 use self::documents::{Counters, decode};
+use self::orders::Orders;
 use self::transaction::Writer;
 use super::{
     Admit, DeletedMetric, Deletion, Heard, Index, LivingPage, MetricPage, MetricSpec, NewMetric, NewResource,
@@ -53,6 +56,7 @@ use super::{
 };
 use crate::error::Result as StoreResult;
 use crate::kv::{Family, Kv};
+use crate::limits;
 
 /// How many documents a search reads one by one before it looks for another way. Reading in sequence
 /// costs about a fifth of that, and a database has some 100 000 resources.
@@ -75,6 +79,8 @@ pub struct KvIndex {
     /// Read after what refers to it; replaced by writers, after the write.
     catalog: RwLock<Arc<Catalog>>,
     writer: Mutex<Writer>,
+    /// What pages that are sorted by other keys than by default are read from.
+    orders: Orders,
     /// [`Counters::metrics`], for readers.
     metrics_count: AtomicU64,
     damage: Damage,
@@ -95,7 +101,8 @@ impl KvIndex {
         let metrics_count = AtomicU64::new(counters.metrics);
         let writer = Mutex::new(Writer::new(counters));
         let catalog = RwLock::new(Arc::new(catalog));
-        Ok(KvIndex { kv, effort: EFFORT, draw_id: random_id, catalog, writer, metrics_count, damage })
+        let orders = Orders::new(limits::ORDERS_BYTES, limits::ORDERS);
+        Ok(KvIndex { kv, effort: EFFORT, draw_id: random_id, catalog, writer, orders, metrics_count, damage })
     }
 
     /// Draws ids otherwise: a simulation takes them from its seed.
@@ -307,20 +314,31 @@ mod tests {
     use crate::index::conformance::{Database, index_conformance};
     use crate::memory::MemoryKv;
 
-    fn memory(effort: Effort) -> Database {
+    fn memory(effort: Effort, orders_bytes: usize, orders: usize) -> Database {
         let kv: Arc<dyn Kv> = Arc::new(MemoryKv::new());
-        Box::new(move || Arc::new(KvIndex { effort, ..KvIndex::open(kv.clone()).unwrap() }))
+        Box::new(move || {
+            let index = KvIndex::open(kv.clone()).unwrap();
+            Arc::new(KvIndex { effort, orders: Orders::new(orders_bytes, orders), ..index })
+        })
     }
 
     #[test]
     fn conforms_in_memory() {
-        index_conformance(|| memory(EFFORT));
+        index_conformance(|| memory(EFFORT, limits::ORDERS_BYTES, limits::ORDERS));
     }
 
     /// So few that every way of searching is taken, and given up, with the suite's few resources.
     #[test]
     fn conforms_with_little_effort() {
-        index_conformance(|| memory(Effort { few: 2, many: 5 }));
+        index_conformance(|| memory(Effort { few: 2, many: 5 }, limits::ORDERS_BYTES, limits::ORDERS));
+    }
+
+    /// Orders that are made are kept current, go, and grow too large.
+    #[test]
+    fn conforms_with_little_room_for_orders() {
+        for (bytes, orders) in [(limits::ORDERS_BYTES, 1_000), (6_000, 3), (0, 1)] {
+            index_conformance(|| memory(Effort { few: 1, many: 1_000 }, bytes, orders));
+        }
     }
 
     /// Readers of the API were told that it happened.

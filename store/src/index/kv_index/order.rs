@@ -2,6 +2,7 @@
 //! places of nulls included, is comparing bytes, and a page is the rows after the marker's bytes.
 
 use orzo_model::filter::{Cell, Field, Row};
+use orzo_model::resource::ResourceId;
 use orzo_model::resource_type::ResourceType;
 
 use crate::index::{Arrangement, Error, NullsAt, Result, SortKey};
@@ -77,7 +78,7 @@ fn number_bits(number: f64) -> u64 {
 /// The order of a page of resources.
 pub(super) type ResourceOrder = Vec<OrderKey<Field>>;
 
-/// Completes an order of resources by what makes it total.
+/// Completes an order of resources by what makes it total. Without history the last key is the id.
 pub(super) fn resource_order(
     keys: Option<&[SortKey]>,
     resource_type: &ResourceType,
@@ -98,7 +99,20 @@ pub(super) fn resource_order(
             order.push(OrderKey::ascending(field.clone()));
         }
     }
+    if let Some(at) = order.iter().position(|key| key.field == Field::Id).filter(|_| !history) {
+        // Nobody has the same id, so what comes after it decides nothing.
+        order.truncate(at + 1);
+    }
     Ok(order)
+}
+
+/// The id in a place of an order that ends with it.
+pub(super) fn place_id(order: &[OrderKey<Field>], place: &[u8]) -> Option<ResourceId> {
+    let (key, mut bytes) = (order.last()?, *place.last_chunk::<16>()?);
+    if key.arrangement == Arrangement::Descending {
+        bytes.iter_mut().for_each(|byte| *byte = !*byte);
+    }
+    (key.field == Field::Id).then(|| ResourceId::from_bytes(bytes))
 }
 
 /// Whether an order is the one that the order table is in.

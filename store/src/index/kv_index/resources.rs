@@ -11,6 +11,7 @@ use super::KvIndex;
 use super::catalog::TypeEntry;
 use super::documents::{archive, encode};
 use super::keys::{self, Key, Lookup};
+use super::orders::StateChange;
 use super::rows::{ResourceRow, document, type_text};
 use super::search::order_table;
 use super::transaction::Transaction;
@@ -127,14 +128,15 @@ impl Transaction<'_> {
         let archived = archive(&old.bytes, new.revision_start.ns());
         let key = keys::revision(&new.resource_type, new.id, self.counters.revision);
         self.put(Family::Index, key, archived);
-        self.put_state(Some(&old.resource), new, &old.entry);
+        self.put_state(Some(old), new, &old.entry);
         Ok(true)
     }
 
-    fn put_state(&mut self, old: Option<&Resource>, new: &Resource, entry: &TypeEntry) {
-        let key = keys::resource(&new.resource_type, new.id);
-        self.put(Family::Index, key, encode(&document(new, entry)));
-        let old_keys = old.map(secondary_keys).unwrap_or_default();
+    fn put_state(&mut self, old: Option<&Current>, new: &Resource, entry: &TypeEntry) {
+        let bytes = encode(&document(new, entry));
+        self.note_change(new, old, Some(bytes.clone()));
+        self.put(Family::Index, keys::resource(&new.resource_type, new.id), bytes);
+        let old_keys = old.map(|old| secondary_keys(&old.resource)).unwrap_or_default();
         let new_keys = secondary_keys(new);
         for key in old_keys.difference(&new_keys) {
             self.delete(Family::IndexBy, key.clone());
@@ -145,7 +147,9 @@ impl Transaction<'_> {
     }
 
     /// Deletes a resource and its history; its metrics are the caller's.
-    pub(super) fn delete_state(&mut self, resource: &Resource) -> StoreResult<()> {
+    pub(super) fn delete_state(&mut self, current: &Current) -> StoreResult<()> {
+        let resource = &current.resource;
+        self.note_change(resource, Some(current), None);
         self.delete(Family::Index, keys::type_of(resource.id));
         self.delete(Family::Index, keys::resource(&resource.resource_type, resource.id));
         for key in secondary_keys(resource) {
@@ -153,6 +157,12 @@ impl Transaction<'_> {
         }
         let revisions = keys::revisions(&resource.resource_type, resource.id);
         self.delete_all(Family::Index, &revisions)
+    }
+
+    fn note_change(&mut self, resource: &Resource, old: Option<&Current>, new: Option<Vec<u8>>) {
+        let (id, type_name) = (resource.id, resource.resource_type.clone());
+        let old = old.map(|old| old.bytes.clone());
+        self.state_changes.push(StateChange { id, type_name, old, new });
     }
 }
 

@@ -1,10 +1,11 @@
 //! Finding resources: pages, in any order, of what meets a condition.
 //!
 //! Three ways, the cheapest that promises to do: follow keys that the condition allows, if they lead to
-//! few resources; walk the table of the default order until the page is full; read everything and keep
-//! the first. See [`Effort`](super::Effort) for when which.
+//! few resources; walk the table of the default order, or an [order in memory](super::orders), until the
+//! page is full; read everything and keep the first. See [`Effort`](super::Effort) for when which.
 
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
@@ -14,9 +15,11 @@ use orzo_model::resource_type::GENERIC;
 
 use super::KvIndex;
 use super::catalog::{Catalog, TypeEntry};
+use super::glance::Glance;
 use super::keys;
 use super::needle::needle;
-use super::order::{ResourceOrder, Top, is_default, place, resource_order};
+use super::order::{ResourceOrder, Top, is_default, place, place_id, resource_order};
+use super::orders::OrderName;
 use super::plan::{Candidates, plan, types};
 use super::rows::{ResourceRow, StoredState, type_text};
 use super::scan::{DONE, NEXT, scan, scan_prefix};
@@ -27,6 +30,8 @@ use crate::kv::{Family, prefix_end};
 /// A search, understood.
 struct Search<'a> {
     catalog: Arc<Catalog>,
+    /// The type asked for.
+    through: Arc<TypeEntry>,
     /// Only these types; `None`: all.
     types: Option<Vec<Arc<str>>>,
     /// The type whose table of the default order has them all; `None`: the table of all types.
@@ -42,6 +47,10 @@ struct Search<'a> {
     after_key: Option<keys::Key>,
     limit: Option<usize>,
 }
+
+/// How many places of an order in memory are looked at between two looks at the order.
+const STEP_MIN: usize = 16;
+const STEP_MAX: usize = 1_000;
 
 /// A row and the bytes it was read from.
 type VisitRow<'a> = dyn FnMut(&ResourceRow<'_>, &[u8]) -> StoreResult<()> + 'a;
@@ -91,6 +100,7 @@ impl KvIndex {
         let (after, after_key) = (None, None);
         let mut search = Search {
             catalog,
+            through: entry.clone(),
             types,
             order_table,
             condition,
@@ -138,13 +148,17 @@ impl KvIndex {
     fn select(&self, search: &Search<'_>) -> Result<Vec<StoredState>> {
         let candidates = self.candidates_of(search, self.effort.many)?;
         let few = candidates.as_ref().is_some_and(|candidates| candidates.len() <= self.effort.few);
-        if let Some(limit) = search.limit.filter(|_| !few && !search.history && is_default(&search.order)) {
+        if let Some(limit) = search.limit.filter(|_| !few && !search.history) {
             let budget = if *search.condition == Condition::Always {
                 usize::MAX
             } else {
                 self.effort.few.max(4 * limit)
             };
-            if let Some(page) = self.walk(search, limit, budget)? {
+            let page = match is_default(&search.order) {
+                true => self.walk(search, limit, budget)?,
+                false => self.walk_in_memory(search, limit, budget)?,
+            };
+            if let Some(page) = page {
                 return Ok(page);
             }
         }
@@ -195,6 +209,80 @@ impl KvIndex {
         let moved = row.document.since != start.ns();
         let wanted = !moved && search.condition.holds(&row);
         Ok(wanted.then_some(state))
+    }
+
+    /// As [`KvIndex::walk`], in an order in memory, which is made if there is none; `None` also if it is not to be had.
+    fn walk_in_memory(
+        &self,
+        search: &Search<'_>,
+        limit: usize,
+        budget: usize,
+    ) -> Result<Option<Vec<StoredState>>> {
+        let name = OrderName { entry: search.through.clone(), keys: search.order.clone() };
+        self.make_order(&name)?;
+        let step = limit.clamp(STEP_MIN, STEP_MAX);
+        let (mut from, mut left) = (search.after.clone(), budget);
+        let mut page: BTreeMap<Vec<u8>, StoredState> = BTreeMap::new();
+        let mut full = limit == 0;
+        while !full {
+            let Some(places) = self.orders.after(&name, from.as_deref(), step) else { return Ok(None) };
+            for (found, type_name) in &places {
+                if full || left == 0 {
+                    break;
+                }
+                left -= 1;
+                let state = self.placed(search, found, type_name)?;
+                // Who has moved lies where the document says.
+                page.extend(state.filter(|(place, _)| Some(place) > search.after.as_ref()));
+                let passed = (Bound::Unbounded, Bound::Included(&found[..]));
+                full = page.len() >= limit && page.range::<[u8], _>(passed).count() >= limit;
+            }
+            match places.last() {
+                _ if full => {}
+                _ if left == 0 => return Ok(None),
+                Some((last, _)) if places.len() == step => from = Some(last.to_vec()),
+                _ => break,
+            }
+        }
+        Ok(Some(page.into_values().take(limit).collect()))
+    }
+
+    /// The state of the resource that has a place in an order, and its place by now, if it meets the condition.
+    fn placed(
+        &self,
+        search: &Search<'_>,
+        found: &[u8],
+        type_name: &Arc<str>,
+    ) -> StoreResult<Option<(Vec<u8>, StoredState)>> {
+        let id = place_id(&search.order, found).ok_or(StoreError::Corrupt { what: "place of a resource" })?;
+        let Some(entry) = search.catalog.types.get(type_name) else { return Ok(None) };
+        let Some(state) = self.current(type_name, id)? else { return Ok(None) };
+        let row = ResourceRow::read(id, Revision::Current, entry, &state.bytes);
+        let Some(row) = self.sound(&keys::resource(type_name, id), row)? else { return Ok(None) };
+        if !search.condition.holds(&row) {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        place(&search.order, &row, &mut bytes);
+        Ok(Some((bytes, state)))
+    }
+
+    /// Makes an order, unless it is there or somebody makes it.
+    fn make_order(&self, name: &OrderName) -> Result<()> {
+        let Some(mut making) = self.orders.make(name) else { return Ok(()) };
+        let all = ResourcePage::all(&name.entry.public.name, &Condition::Always);
+        let search = Search { order: name.keys.clone(), ..self.understand(&all)? };
+        if !Arc::ptr_eq(&search.through, &name.entry) {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        self.each_match(&search, None, &mut |row, _| {
+            place(&search.order, row, &mut bytes);
+            making.add(&bytes, &row.entry.public.name);
+            Ok(())
+        })?;
+        making.finish();
+        Ok(())
     }
 
     /// Reads all candidates, or everything, and keeps the first of the order.
@@ -286,6 +374,9 @@ impl KvIndex {
                 return self.visit_archived(entry, key, value, visit);
             }
             let id = ResourceId::from_bytes(keys::last_id(key).ok_or(corrupt)?);
+            if !search.condition.holds(&Glance { id, revision: Revision::Current, entry, bytes: value }) {
+                return NEXT;
+            }
             if let Some(row) = self.sound(key, ResourceRow::read(id, Revision::Current, entry, value))? {
                 visit(&row, value)?;
             }

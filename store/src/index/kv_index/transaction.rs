@@ -13,6 +13,7 @@ use super::KvIndex;
 use super::catalog::Catalog;
 use super::documents::{Counters, encode};
 use super::keys::{self, Key};
+use super::orders::StateChange;
 use super::prefixes::Prefixes;
 use crate::error::Result as StoreResult;
 use crate::index::Result;
@@ -41,6 +42,8 @@ pub(super) struct Transaction<'a> {
     pending: [(Family, Changes); 2],
     /// What becomes of [`Writer::metrics_of`]; `None`: not known any more.
     counts: HashMap<ResourceId, Option<u64>>,
+    /// For the orders in memory.
+    pub state_changes: Vec<StateChange>,
     /// What becomes of [`Writer::prefixes`].
     pub prefix_changes: HashMap<Box<str>, i64>,
 }
@@ -65,6 +68,7 @@ impl KvIndex {
             new_catalog: None,
             pending: [Family::Index, Family::IndexBy].map(|family| (family, Changes::new())),
             counts: HashMap::new(),
+            state_changes: Vec::new(),
             prefix_changes: HashMap::new(),
         }
     }
@@ -165,7 +169,13 @@ impl<'a> Transaction<'a> {
         if batch.is_empty() {
             return Ok(false);
         }
-        self.index.kv.write(batch, WhenStalled::Wait)?;
+        if let Err(error) = self.index.kv.write(batch, WhenStalled::Wait) {
+            // It may have happened all the same.
+            self.index.orders.clear();
+            return Err(error.into());
+        }
+        // Before anybody is told, so that whoever was told finds it.
+        self.index.orders.change(&self.catalog, &self.state_changes);
         self.writer.counters = self.counters;
         // A gauge: nothing is ordered by it.
         self.index.metrics_count.store(self.counters.metrics, Ordering::Relaxed);
@@ -181,6 +191,7 @@ impl<'a> Transaction<'a> {
             prefixes.apply(self.prefix_changes);
         }
         if let Some(catalog) = self.new_catalog.take() {
+            self.index.orders.keep_types_of(&catalog);
             *self.index.catalog.write() = Arc::new(catalog);
         }
         Ok(true)
