@@ -243,3 +243,178 @@ impl Drop for Making<'_> {
         self.orders.kept.lock().orders.retain(|order| !unfinished(order));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use orzo_model::filter::Condition;
+    use orzo_model::resource::Resource;
+    use orzo_model::resource_type::{AttributeChange, TypeChange, Value};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::index::conformance::{at, host_type, id_of, new_resource};
+    use crate::index::kv_index::KvIndex;
+    use crate::index::{Arrangement, Index, NewResource, NullsAt, ResourcePage, ResourcePatch, SortKey};
+    use crate::memory::MemoryKv;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Put { name: u8, host: bool, rack: u8, load: Option<u8> },
+        Delete { name: u8 },
+        End { name: u8 },
+        ChangeType { fill: Option<u8> },
+        Compare { through: bool, order: Vec<SortKey>, size: usize },
+    }
+
+    fn sort_key() -> impl Strategy<Value = SortKey> {
+        let keys = ["rack", "load", "user_id", "ended_at", "id", "type", "original_resource_id", "extra"];
+        let nulls = prop_oneof![Just(None), Just(Some(NullsAt::First)), Just(Some(NullsAt::Last))];
+        let key = proptest::sample::select(keys.to_vec());
+        (key, any::<bool>(), nulls).prop_map(|(key, descending, nulls)| SortKey {
+            key: key.to_owned(),
+            arrangement: if descending { Arrangement::Descending } else { Arrangement::Ascending },
+            nulls,
+        })
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let put = (0u8..12, any::<bool>(), 0u8..3, proptest::option::of(0u8..3))
+            .prop_map(|(name, host, rack, load)| Step::Put { name, host, rack, load });
+        let compare = (any::<bool>(), proptest::collection::vec(sort_key(), 1..3), 1usize..5)
+            .prop_map(|(through, order, size)| Step::Compare { through, order, size });
+        prop_oneof![
+            4 => put,
+            1 => (0u8..12).prop_map(|name| Step::Delete { name }),
+            1 => (0u8..12).prop_map(|name| Step::End { name }),
+            1 => proptest::option::of(0u8..3).prop_map(|fill| Step::ChangeType { fill }),
+            4 => compare,
+        ]
+    }
+
+    fn text(number: u8) -> Value {
+        Value::Text(number.to_string())
+    }
+
+    fn put(index: &KvIndex, name: u8, host: bool, rack: u8, load: Option<u8>) {
+        let id = id_of(&name.to_string());
+        let mut attributes = vec![("rack".to_owned(), text(rack))];
+        attributes.extend(load.map(|load| ("load".to_owned(), Value::Number(load.into()))));
+        let is_host = index.resource("host", id).is_ok();
+        if index.resource("generic", id).is_ok() {
+            let attributes = if is_host { attributes } else { Vec::new() };
+            let user_id = Some(load.map(|load| load.to_string()));
+            let patch = ResourcePatch { attributes, user_id, now: at(20), ..Default::default() };
+            index.patch_resource("generic", id, patch).unwrap();
+        } else {
+            let attributes = if host { attributes } else { Vec::new() };
+            let kind = if host { "host" } else { "generic" };
+            let new = NewResource { attributes, ..new_resource(kind, &name.to_string()) };
+            index.create_resource(new).unwrap();
+        }
+    }
+
+    /// Adds an attribute, with a value for all who have none, or takes it away.
+    fn change_type(index: &KvIndex, fill: Option<u8>) {
+        let old = index.resource_type("host").unwrap();
+        let (name, base) = (old.name.clone(), old.version);
+        let (mut added, changed, mut removed) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        if old.attributes.contains_key("extra") {
+            removed.push("extra".into());
+        } else {
+            let attribute = old.attributes["rack"];
+            added.insert("extra".into(), AttributeChange { attribute, fill: fill.map(text) });
+        }
+        let change = TypeChange { name, base, added, changed, removed };
+        index.change_resource_type(&change).unwrap();
+    }
+
+    fn paged(index: &KvIndex, page: &ResourcePage<'_>, size: usize) -> Vec<Resource> {
+        let mut all: Vec<Resource> = Vec::new();
+        loop {
+            let marker = all.last().map(|last| last.id.to_string());
+            let page = ResourcePage { marker: marker.as_deref(), limit: Some(size), ..page.clone() };
+            let found = index.resources(&page).unwrap();
+            let ended = found.len() < size;
+            all.extend(found);
+            if ended {
+                return all;
+            }
+        }
+    }
+
+    fn opened(bytes: usize, orders: usize) -> KvIndex {
+        let index = KvIndex::open(Arc::new(MemoryKv::new())).unwrap();
+        let index = KvIndex { orders: Orders::new(bytes, orders), ..index };
+        index.create_resource_type(host_type("host")).unwrap();
+        index
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Without a limit everything is read and sorted.
+        #[test]
+        fn pages_are_what_sorting_gives(
+            steps in proptest::collection::vec(step(), 0..80),
+            bytes in prop_oneof![Just(usize::MAX), 0usize..2_000],
+            orders in 1usize..6,
+        ) {
+            let index = opened(bytes, orders);
+            for step in steps {
+                match step {
+                    Step::Put { name, host, rack, load } => put(&index, name, host, rack, load),
+                    Step::Delete { name } => drop(index.delete_resource("generic", id_of(&name.to_string()), None)),
+                    Step::End { name } => drop(index.end_resources(&[id_of(&name.to_string())], at(30))),
+                    Step::ChangeType { fill } => change_type(&index, fill),
+                    Step::Compare { through, order, size } => {
+                        let name = if through { "host" } else { "generic" };
+                        let mut page = ResourcePage::all(name, &Condition::Always);
+                        page.order = Some(&order);
+                        match index.resources(&page) {
+                            Ok(expected) => prop_assert_eq!(paged(&index, &page, size), expected),
+                            Err(_) => {
+                                page.limit = Some(1);
+                                prop_assert!(index.resources(&page).is_err());
+                            }
+                        }
+                        let kept = index.orders.kept.lock();
+                        prop_assert!(kept.orders.len() <= orders);
+                        prop_assert!(kept.orders.iter().map(|order| order.bytes).sum::<usize>() <= bytes);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Orders are made while resources change.
+    #[test]
+    fn an_order_in_the_making_hears_of_changes() {
+        let (index, ended) = (opened(usize::MAX, 4), AtomicBool::new(false));
+        (0..50).for_each(|name| put(&index, name, true, 0, None));
+        let order = [SortKey::ascending("rack")];
+        let mut page = ResourcePage::all("host", &Condition::Always);
+        (page.order, page.limit) = (Some(&order[..]), Some(100));
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    index.orders.clear();
+                    for _ in 0..3 {
+                        let found = index.resources(&page).unwrap();
+                        // Those that never change are always there.
+                        assert!(found.iter().filter(|one| one.original_id.len() == 1).count() == 10);
+                    }
+                }
+            });
+            for round in 1..40 {
+                (10..50).for_each(|name| put(&index, name, true, round, None));
+            }
+            ended.store(true, Ordering::Relaxed);
+            reader.join().unwrap();
+        });
+        let whole = index.resources(&ResourcePage { limit: None, ..page.clone() }).unwrap();
+        assert_eq!(index.resources(&page).unwrap(), whole);
+        assert_eq!(paged(&index, &page, 7), whole);
+    }
+}
