@@ -26,6 +26,7 @@ mod request;
 mod response;
 mod schema;
 mod server;
+mod socket;
 mod syncs;
 mod ui;
 mod v1;

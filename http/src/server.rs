@@ -4,7 +4,6 @@
 //! blocking thread. Stopping is orderly: no new connections, requests under way end, idle connections
 //! are closed, and what is left after a deadline is cut.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -20,7 +19,7 @@ use hyper::{StatusCode, http};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use orzo_store::index::put_off;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -29,6 +28,7 @@ use crate::config::Limits;
 use crate::error::{ApiError, Outcome};
 use crate::patience::Patience;
 use crate::response::Response;
+use crate::socket::Socket;
 use crate::syncs::Syncs;
 
 /// How long to wait when the kernel cannot give out a connection, for instance for want of descriptors.
@@ -141,13 +141,17 @@ async fn connection(
     _slot: OwnedSemaphorePermit,
 ) {
     let limits = shell.limits;
-    let service = service_fn(move |request| answer(shell.clone(), request));
+    let socket = Socket::new(stream);
+    let io = TokioIo::new(socket.clone());
+    let service = service_fn(move |request| answer(shell.clone(), socket.clone(), request));
     let mut builder = http1::Builder::new();
     builder
+        // Who sends no more may listen on, for a while: `answer` sees to that.
+        .half_close(true)
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
         .max_buf_size(limits.header_bytes.max(8 << 10));
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(io, service));
     let told_to_end = async { end.wait_for(|ending| *ending).await.map(drop) };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -164,10 +168,19 @@ async fn connection(
 type HttpRequest = http::Request<Incoming>;
 type HttpResponse = http::Response<Full<Bytes>>;
 
-async fn answer(shell: Arc<Shell>, request: HttpRequest) -> Result<HttpResponse, Infallible> {
+/// The client has gone: nobody is answered.
+#[derive(Debug, thiserror::Error)]
+#[error("the client went away before it was answered")]
+struct Gone;
+
+async fn answer(shell: Arc<Shell>, socket: Socket, request: HttpRequest) -> Result<HttpResponse, Gone> {
     let (parts, body) = request.into_parts();
     let response = match read_body(&shell, body).await {
-        Ok((body, _units)) => work(&shell, parts, body).await,
+        Ok((body, _units)) => tokio::select! {
+            biased;
+            response = work(&shell, parts, body) => response,
+            () = socket.departure() => return Err(Gone),
+        },
         Err(error) => shell.api.get().refuse(&parts.headers, error),
     };
     Ok(into_http(response))
@@ -178,20 +191,27 @@ async fn work(shell: &Arc<Shell>, parts: http::request::Parts, body: Bytes) -> R
     let headers = parts.headers.clone();
     let _turn = shell.handlers.acquire().await.expect("never closed");
     let own = shell.clone();
-    // Dropped with this future, which hyper drops when the client goes away.
+    // Dropped with this future, which is dropped when the client goes away.
     let (patience, _waiting) = Patience::new(shell.limits.query);
-    let handler = move || put_off(|| own.api.get().handle(parts, body, &patience));
-    match tokio::task::spawn_blocking(handler).await {
-        Ok((response, false)) => response,
-        Ok((response, true)) => match shell.syncs.sync(&shell.api.get().ctx.index).await {
-            true => response,
-            false => shell.api.get().refuse(&headers, ApiError::unavailable("The index is not available.")),
-        },
-        Err(error) => {
-            tracing::error!(%error, "a handler panicked");
-            shell.api.get().refuse(&headers, ApiError::plain(StatusCode::INTERNAL_SERVER_ERROR))
+    let (answered, answer) = oneshot::channel();
+    tokio::task::spawn_blocking(move || {
+        let api = own.api.get();
+        let (response, owes_sync) = put_off(|| api.handle(parts, body, &patience));
+        // Who has gone does not want to know, here and below.
+        if !owes_sync {
+            return drop(answered.send(Some(response)));
         }
-    }
+        own.syncs.after_sync(&*api.ctx.index, move |synced| drop(answered.send(synced.then_some(response))));
+    });
+    let error = match answer.await {
+        Ok(Some(response)) => return response,
+        Ok(None) => ApiError::unavailable("The index is not available."),
+        Err(_) => {
+            tracing::error!("a handler panicked");
+            ApiError::plain(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    };
+    shell.api.get().refuse(&headers, error)
 }
 
 /// The whole body, and the room it takes until the request is answered.

@@ -1,10 +1,8 @@
-//! Syncs that answers wait for. Nobody waits on a thread: those who come while one is under way share the next.
+//! Syncs that answers wait for, but no thread: those who come while one is under way share the next.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 use orzo_store::Index;
-use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 
 /// Who waits for the next sync.
 #[derive(Default)]
@@ -12,9 +10,12 @@ pub(crate) struct Syncs {
     queue: Mutex<Queue>,
 }
 
+/// Told whether the sync succeeded.
+type Then = Box<dyn FnOnce(bool) + Send>;
+
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<oneshot::Sender<bool>>,
+    waiting: Vec<Then>,
     under_way: bool,
 }
 
@@ -23,20 +24,15 @@ impl Syncs {
         self.queue.lock().expect("no holder of the lock panics")
     }
 
-    /// Returns after a sync that began after the call; `false` if it failed.
-    pub(crate) async fn sync(self: &Arc<Self>, index: &Arc<dyn Index>) -> bool {
-        self.ask(index).await.unwrap_or(false)
-    }
-
-    fn ask(self: &Arc<Self>, index: &Arc<dyn Index>) -> oneshot::Receiver<bool> {
-        let (told, synced) = oneshot::channel();
+    /// Has `then` called after a sync that began after the call. Blocks who finds nobody syncing: it syncs for all
+    /// others, too, as long as some wait, so that none of them has to be woken for it.
+    pub(crate) fn after_sync(&self, index: &dyn Index, then: impl FnOnce(bool) + Send + 'static) {
         let mut queue = self.queue();
-        queue.waiting.push(told);
+        queue.waiting.push(Box::new(then));
         if !std::mem::replace(&mut queue.under_way, true) {
-            let (syncs, index) = (self.clone(), index.clone());
-            spawn_blocking(move || syncs.run(&*index));
+            drop(queue);
+            self.run(index);
         }
-        synced
     }
 
     /// Syncs as long as somebody waits.
@@ -54,10 +50,7 @@ impl Syncs {
             if let Err(error) = &outcome {
                 tracing::error!(%error, "the index could not be synced");
             }
-            for told in waiting {
-                // A client that has gone does not want to know.
-                let _ = told.send(outcome.is_ok());
-            }
+            waiting.into_iter().for_each(|then| then(outcome.is_ok()));
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use orzo_http::{Config, Limits};
+use orzo_http::{Config, Engine, EngineError, EngineStatus, Limits, Post, Query};
+use orzo_model::{ArchivePolicy, Column, MetricId};
 use serde_json::json;
 
 use crate::site::{Reply, Site};
+use crate::support::MemoryEngine;
 
 fn post(site: &Site, path: &str, body: &[u8]) -> Reply {
     site.ask("admin", "POST", path).header("Content-Type", "application/json").body(body).send()
@@ -32,19 +35,110 @@ fn a_thousand_idle_connections_leave_room_for_others() {
     drop(idle);
 }
 
-/// An end of what a client sends looks the same whether it goes on listening or is gone, and who is gone cancels what it
-/// asked for: no program among those that write here closes one half only.
 #[test]
-fn who_closes_its_half_has_gone() {
-    let site =
-        Site::with(Config { limits: Limits { connections: 1, ..Limits::default() }, ..Config::default() });
+fn who_closes_its_half_is_answered() {
+    let engine = Arc::new(Gated::default());
+    let site = Site::with_engine(engine.clone(), one_connection()).with_policy();
+    let id = site.metric("admin", json!({"archive_policy_name": "low"}));
     let mut stream = site.connect();
-    stream.write_all(b"GET /healthcheck HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    // A large answer takes many writes, and the second request was sent before the end.
+    let asks = [format!("/v1/metric/{id}/measures"), "/v1/openapi.json".to_owned()].map(|path| get(&path));
+    stream.write_all(asks.concat().as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 200"));
+    engine.wait_for_a_read();
+    engine.open();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).unwrap();
+    let last = answers.rfind("HTTP/1.1 200").expect("an answer");
+    assert!(last > 0, "only one of two: {answers}");
+    let reply = Reply::read(&answers.as_bytes()[last..]);
+    assert_eq!(reply.header("content-length"), Some(&*reply.body.len().to_string()));
     site.nobody("GET", "/healthcheck").send().expect(200);
+}
+
+#[test]
+fn who_has_gone_cancels_what_it_asked_for() {
+    let engine = Arc::new(Gated::default());
+    let site = Site::with_engine(engine.clone(), one_connection()).with_policy();
+    // So many that they are read in two goes.
+    let ids: Vec<String> =
+        (0..300).map(|_| site.metric("admin", json!({"archive_policy_name": "low"}))).collect();
+    let metrics: Vec<_> = ids.iter().map(|id| json!([id, "mean"])).collect();
+    let operations = json!([vec![json!("metric")], metrics].concat());
+    let body = json!({"operations": ["aggregate", "mean", operations]}).to_string();
+    let mut stream = site.connect();
+    let head = "POST /v1/aggregates HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWRtaW46\r\n\
+                Content-Type: application/json\r\nContent-Length: ";
+    stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+    engine.wait_for_a_read();
+    drop(stream);
+    // There is room for one connection only, so this is answered when the other one is let go.
+    site.nobody("GET", "/healthcheck").send().expect(200);
+    engine.open();
+    drop(site);
+    assert_eq!(*engine.reads.lock().unwrap(), 1, "nobody wanted the second half");
+}
+
+/// An engine whose reads wait until it is open.
+#[derive(Default)]
+struct Gated {
+    inner: MemoryEngine,
+    reads: Mutex<usize>,
+    read_begun: Condvar,
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gated {
+    fn wait_for_a_read(&self) {
+        drop(self.read_begun.wait_while(self.reads.lock().unwrap(), |reads| *reads == 0).unwrap());
+    }
+
+    fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+}
+
+impl Engine for Gated {
+    fn read_all(&self, queries: &[Query]) -> Result<Vec<Column>, EngineError> {
+        *self.reads.lock().unwrap() += 1;
+        self.read_begun.notify_all();
+        drop(self.opened.wait_while(self.is_open.lock().unwrap(), |open| !*open).unwrap());
+        self.inner.read_all(queries)
+    }
+
+    fn read(&self, query: &Query) -> Result<Column, EngineError> {
+        Ok(self.read_all(std::slice::from_ref(query))?.remove(0))
+    }
+
+    fn post(&self, posts: Vec<Post>) -> Result<(), EngineError> {
+        self.inner.post(posts)
+    }
+
+    fn forget(&self, metrics: &[MetricId]) {
+        self.inner.forget(metrics);
+    }
+
+    fn policy_changed(&self, policy: &Arc<ArchivePolicy>) {
+        self.inner.policy_changed(policy);
+    }
+
+    fn status(&self) -> EngineStatus {
+        self.inner.status()
+    }
+
+    fn scrape(&self) -> String {
+        self.inner.scrape()
+    }
+}
+
+fn one_connection() -> Config {
+    Config { limits: Limits { connections: 1, ..Limits::default() }, ..Config::default() }
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWRtaW46\r\n\r\n")
 }
 
 #[test]

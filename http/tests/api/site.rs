@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use orzo_http::{Api, Config, Ctx, Drained, Server};
+use orzo_http::{Api, Config, Ctx, Drained, Engine, Server};
 use orzo_model::{SECOND, Timestamp};
 use orzo_store::index::KvIndex;
 use orzo_store::memory::MemoryKv;
@@ -24,12 +24,12 @@ pub(crate) fn clock() -> Timestamp {
 
 /// The API over empty stores.
 pub(crate) fn api(config: Config) -> Api {
-    api_over(Arc::new(MemoryKv::new()), config)
+    api_over(Arc::new(MemoryKv::new()), Arc::new(MemoryEngine::default()), config)
 }
 
-fn api_over(kv: Arc<MemoryKv>, config: Config) -> Api {
+fn api_over(kv: Arc<MemoryKv>, engine: Arc<dyn Engine>, config: Config) -> Api {
     let index = Arc::new(KvIndex::open(kv).unwrap());
-    Api::new(config, Ctx { index, engine: Arc::new(MemoryEngine::default()), clock }).unwrap()
+    Api::new(config, Ctx { index, engine, clock }).unwrap()
 }
 
 /// A running server.
@@ -49,7 +49,15 @@ impl Site {
     }
 
     pub(crate) fn over(kv: Arc<MemoryKv>, config: Config) -> Self {
-        let server = Server::new(api_over(kv, config));
+        Site::of(api_over(kv, Arc::new(MemoryEngine::default()), config))
+    }
+
+    pub(crate) fn with_engine(engine: Arc<dyn Engine>, config: Config) -> Self {
+        Site::of(api_over(Arc::new(MemoryKv::new()), engine, config))
+    }
+
+    fn of(api: Api) -> Self {
+        let server = Server::new(api);
         let (stop, stopped) = oneshot::channel();
         let (bound, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
