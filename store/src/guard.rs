@@ -103,6 +103,10 @@ impl<K: Kv> Kv for Guarded<K> {
         self.kv.get(family, key)
     }
 
+    fn get_all(&self, family: Family, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.kv.get_all(family, keys)
+    }
+
     fn scan(
         &self,
         family: Family,

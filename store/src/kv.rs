@@ -109,6 +109,11 @@ pub trait Kv: Send + Sync + 'static {
     /// The value of a key.
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
+    /// The values of many keys, in their order. Cheaper than one by one, most of all if the keys ascend.
+    fn get_all(&self, family: Family, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        keys.iter().map(|key| self.get(family, key)).collect()
+    }
+
     /// Visits the keys in `[from, to)`; an empty `to` means no upper bound. A scan sees one moment.
     fn scan(
         &self,

@@ -14,7 +14,8 @@ use parking_lot::RwLock;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::statistics::Ticker;
 use rocksdb::{
-    ColumnFamily, DB, DBRawIterator, ErrorKind, FlushOptions, InfoLogger, LogLevel, Options, ReadOptions,
+    ColumnFamily, DB, DBPinnableSlice, DBRawIterator, ErrorKind, FlushOptions, InfoLogger, LogLevel, Options,
+    ReadOptions,
     WaitForCompactOptions, WriteBatch, WriteOptions,
 };
 
@@ -174,6 +175,15 @@ impl Kv for RocksKv {
         let db = self.db()?;
         let got = db.get_cf(of(&db, family), key);
         got.map_err(|source| failure("reading", source))
+    }
+
+    fn get_all(&self, family: Family, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>> {
+        let db = self.db()?;
+        let found = db.batched_multi_get_cf(of(&db, family), keys, keys.is_sorted());
+        let value = |got: std::result::Result<Option<DBPinnableSlice<'_>>, _>| {
+            got.map(|value| value.map(|value| value.to_vec())).map_err(|source| failure("reading", source))
+        };
+        found.into_iter().map(value).collect()
     }
 
     fn scan(

@@ -3,6 +3,9 @@
 //! A deleted metric's document moves from the active ones to the deleted ones and its name is free at
 //! once; the keys that only narrow searches stay until it is expunged, which keeps deletion cheap.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use orzo_model::filter::Condition;
 use orzo_model::resource::ResourceId;
 use orzo_model::{MetricId, Timestamp};
@@ -10,7 +13,8 @@ use uuid::Uuid;
 
 use super::KvIndex;
 use super::documents::{MetricDocument, decode};
-use super::keys::{self, Lookup};
+use super::keys::{self, Key, Lookup};
+use super::resources::Current;
 use super::rows::{ResourceRow, metric_id};
 use super::scan::{DONE, NEXT, scan, scan_prefix};
 use super::transaction::Transaction;
@@ -20,6 +24,20 @@ use crate::kv::{Family, prefix_end};
 
 /// Deletions that go into one write: enough to make writes cheap, few enough not to hold others up.
 const CHUNK: usize = 10_000;
+
+/// Resources that are read together.
+const ROUND: usize = 64;
+
+/// A resource with all that goes with it.
+pub(super) struct Whole {
+    current: Current,
+    /// The keys of its archived states.
+    revisions: Vec<Key>,
+    /// The keys of the names of its metrics.
+    names: Vec<Key>,
+    /// Its active metrics, with their documents.
+    metrics: Vec<(MetricId, Vec<u8>)>,
+}
 
 impl KvIndex {
     pub(super) fn remove_resource(
@@ -31,23 +49,23 @@ impl KvIndex {
         self.durably(|transaction| {
             let current = transaction.resource(Some(resource_type), id)?;
             current.expect(expected)?;
-            transaction.delete_state(&current)?;
-            Ok(Deletion { resources: 1, metrics: transaction.delete_metrics_of(id)? })
+            let whole = transaction.whole(current)?;
+            Ok(Deletion { resources: 1, metrics: transaction.delete_whole(whole) })
         })
     }
 
     pub(super) fn remove_resources(&self, resource_type: &str, condition: &Condition) -> Result<Deletion> {
         let mut deletion = Deletion::default();
         let found = self.find_ids(resource_type, condition)?;
-        let mut rest = found.iter();
-        while rest.len() > 0 {
+        let mut rounds = found.chunks(ROUND);
+        while rounds.len() > 0 {
             let mut transaction = self.begin();
             let start = deletion.metrics.len() + deletion.resources as usize;
             while deletion.metrics.len() + (deletion.resources as usize) < start + CHUNK {
-                let Some((id, _)) = rest.next() else { break };
-                if transaction.delete_if(*id, resource_type, condition)? {
+                let Some(round) = rounds.next() else { break };
+                for whole in transaction.wholes(round, resource_type, condition)? {
                     deletion.resources += 1;
-                    deletion.metrics.extend(transaction.delete_metrics_of(*id)?);
+                    deletion.metrics.extend(transaction.delete_whole(whole));
                 }
             }
             transaction.commit()?;
@@ -106,39 +124,70 @@ impl KvIndex {
 }
 
 impl Transaction<'_> {
-    /// Deletes a resource, but for its metrics, if it still meets the condition.
-    fn delete_if(&mut self, id: ResourceId, resource_type: &str, condition: &Condition) -> Result<bool> {
+    /// Those of some resources that still are of a type and meet a condition. Two threads read, since that is most of a
+    /// deletion.
+    fn wholes(
+        &self,
+        found: &[(ResourceId, Arc<str>)],
+        resource_type: &str,
+        condition: &Condition,
+    ) -> Result<Vec<Whole>> {
+        let read = |part: &[(ResourceId, Arc<str>)]| -> Result<Vec<Whole>> {
+            let wholes = part.iter().map(|(id, _)| self.whole_if(*id, resource_type, condition));
+            wholes.filter_map(Result::transpose).collect()
+        };
+        let (first, second) = found.split_at(found.len() / 2);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| read(first));
+            let second = read(second)?;
+            let mut wholes = other.join().expect("reading does not panic")?;
+            wholes.extend(second);
+            Ok(wholes)
+        })
+    }
+
+    fn whole_if(&self, id: ResourceId, resource_type: &str, condition: &Condition) -> Result<Option<Whole>> {
         let current = match self.resource(Some(resource_type), id) {
             Ok(current) => current,
-            Err(Error::NotFound(..)) => return Ok(false),
+            Err(Error::NotFound(..)) => return Ok(None),
             Err(error) => return Err(error),
         };
         let row = ResourceRow::read(id, current.resource.revision, &current.entry, current.bytes())?;
-        if !condition.holds(&row) {
-            return Ok(false);
-        }
-        self.delete_state(&current)?;
-        Ok(true)
+        if condition.holds(&row) { Ok(Some(self.whole(current)?)) } else { Ok(None) }
     }
 
-    /// Deletes the metrics of a resource that this transaction has attached none to.
-    pub(super) fn delete_metrics_of(&mut self, id: ResourceId) -> StoreResult<Vec<MetricId>> {
-        let mut found = Vec::new();
-        scan_prefix(self.kv(), Family::IndexBy, &keys::metrics_of(id), &mut |key, value| {
-            let metric = metric_id(value).ok_or(StoreError::Corrupt { what: "metric name" })?;
-            found.push((key.to_vec(), metric));
+    /// A resource with all that goes with it. Nothing of that may have been changed by this transaction.
+    pub(super) fn whole(&self, current: Current) -> StoreResult<Whole> {
+        let (id, kv) = (current.resource.id, self.kv());
+        let mut revisions = Vec::new();
+        let prefix = keys::revisions(&current.resource.resource_type, id);
+        scan_prefix(kv, Family::Index, &prefix, &mut |key, _| {
+            revisions.push(key.to_vec());
             NEXT
         })?;
-        let mut deleted = Vec::with_capacity(found.len());
-        for (name_key, metric) in found {
-            self.delete(Family::IndexBy, name_key);
-            if let Some(bytes) = self.get(Family::Index, &keys::metric(metric))? {
-                self.bury(metric, bytes);
-                deleted.push(metric);
-            }
-        }
-        self.set_count(id, None);
-        Ok(deleted)
+        let (mut names, mut metrics) = (Vec::new(), BTreeSet::new());
+        scan_prefix(kv, Family::IndexBy, &keys::metrics_of(id), &mut |key, value| {
+            metrics.insert(metric_id(value).ok_or(StoreError::Corrupt { what: "metric name" })?);
+            names.push(key.to_vec());
+            NEXT
+        })?;
+        let metric_keys: Vec<Key> = metrics.iter().map(|metric| keys::metric(*metric)).collect();
+        let documents = kv.get_all(Family::Index, &metric_keys)?;
+        let metrics = metrics.into_iter().zip(documents).filter_map(|(id, found)| Some((id, found?)));
+        Ok(Whole { metrics: metrics.collect(), current, revisions, names })
+    }
+
+    /// Deletes a resource, its history and its metrics, and says which metrics.
+    pub(super) fn delete_whole(&mut self, whole: Whole) -> Vec<MetricId> {
+        self.delete_state(&whole.current);
+        whole.revisions.into_iter().for_each(|key| self.delete(Family::Index, key));
+        whole.names.into_iter().for_each(|key| self.delete(Family::IndexBy, key));
+        self.set_count(whole.current.resource.id, None);
+        let bury = |(id, document)| {
+            self.bury(id, document);
+            id
+        };
+        whole.metrics.into_iter().map(bury).collect()
     }
 
     fn delete_metric(&mut self, id: MetricId) -> StoreResult<bool> {
@@ -175,17 +224,6 @@ impl Transaction<'_> {
         }
         Ok(())
     }
-
-    /// Deletes all keys that start so, of which this transaction has put none.
-    pub(super) fn delete_all(&mut self, family: Family, prefix: &[u8]) -> StoreResult<()> {
-        let mut found = Vec::new();
-        scan_prefix(self.kv(), family, prefix, &mut |key, _| {
-            found.push(key.to_vec());
-            NEXT
-        })?;
-        found.into_iter().for_each(|key| self.delete(family, key));
-        Ok(())
-    }
 }
 
 /// The keys of equality of a metric, and their texts.
@@ -205,8 +243,6 @@ fn is_derived(id: MetricId) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::index::conformance::{fresh, id_of, new_resource, policy};
     use crate::index::{Index, MetricSpec, NewResource, ResourcePatch};
@@ -225,11 +261,13 @@ mod tests {
     #[test]
     fn what_no_longer_meets_the_condition_stays() {
         let (_, index) = with_a_resource();
-        let mut transaction = index.begin();
+        let transaction = index.begin();
         let never = Condition::Not(Box::new(Condition::Always));
-        assert!(!transaction.delete_if(id_of("r"), "generic", &never).unwrap());
-        assert!(!transaction.delete_if(id_of("nobody"), "generic", &Condition::Always).unwrap());
-        assert!(transaction.delete_if(id_of("r"), "generic", &Condition::Always).unwrap());
+        let reads =
+            |name, condition| transaction.whole_if(id_of(name), "generic", condition).unwrap().is_some();
+        assert!(!reads("r", &never));
+        assert!(!reads("nobody", &Condition::Always));
+        assert!(reads("r", &Condition::Always));
     }
 
     /// Renamed, detached, changed, deleted and expunged: no key is forgotten.

@@ -123,9 +123,9 @@ impl KvIndex {
                     transaction.delete(Family::IndexBy, key);
                     continue;
                 };
-                transaction.delete_state(&current)?;
+                let whole = transaction.whole(current)?;
+                deletion.metrics.extend(transaction.delete_whole(whole));
                 deletion.resources += 1;
-                deletion.metrics.extend(transaction.delete_metrics_of(id)?);
             }
             Ok(deletion)
         })

@@ -72,11 +72,18 @@ struct Order {
 
 #[derive(Debug)]
 enum Content {
-    /// Somebody reads all resources. Meanwhile changes gather: places that are left, and that are taken.
-    InTheMaking(Vec<(Option<Place>, Option<(Place, Arc<str>)>)>),
+    /// Somebody reads all resources. Meanwhile moves gather.
+    InTheMaking(Vec<Move>),
     Complete(Places),
     /// It alone would take more than all may.
     TooLarge,
+}
+
+/// The place that a resource leaves, and the one that it takes.
+#[derive(Debug)]
+struct Move {
+    old: Option<Place>,
+    new: Option<(Place, Arc<str>)>,
 }
 
 /// An order in the making; forgotten if this is dropped before it is done.
@@ -149,7 +156,8 @@ impl Orders {
                 let old = order.name.place(catalog, change, &change.old);
                 let new = order.name.place(catalog, change, &change.new);
                 if old != new {
-                    order.change(old, new.map(|place| (place, change.type_name.clone())));
+                    let new = new.map(|place| (place, change.type_name.clone()));
+                    order.change(Move { old, new });
                 }
             }
         }
@@ -182,25 +190,25 @@ impl Orders {
 }
 
 impl Order {
-    fn change(&mut self, old: Option<Place>, new: Option<(Place, Arc<str>)>) {
+    fn change(&mut self, moved: Move) {
         match &mut self.content {
-            Content::InTheMaking(changes) => {
-                let places = old.iter().chain(new.iter().map(|(place, _)| place));
+            Content::InTheMaking(moves) => {
+                let places = moved.old.iter().chain(moved.new.iter().map(|(place, _)| place));
                 self.bytes += places.map(|place| PLACE_BYTES + place.len()).sum::<usize>();
-                changes.push((old, new));
+                moves.push(moved);
             }
-            Content::Complete(places) => apply(places, &mut self.bytes, old, new),
+            Content::Complete(places) => apply(places, &mut self.bytes, moved),
             Content::TooLarge => {}
         }
     }
 }
 
 /// Doing it again changes nothing, so a change may be seen by who reads all resources, and be told as well.
-fn apply(places: &mut Places, bytes: &mut usize, old: Option<Place>, new: Option<(Place, Arc<str>)>) {
-    if let Some((place, _)) = old.and_then(|place| places.remove_entry(&place)) {
+fn apply(places: &mut Places, bytes: &mut usize, moved: Move) {
+    if let Some((place, _)) = moved.old.and_then(|place| places.remove_entry(&place)) {
         *bytes = bytes.saturating_sub(PLACE_BYTES + place.len());
     }
-    if let Some((place, type_name)) = new {
+    if let Some((place, type_name)) = moved.new {
         let length = place.len();
         if places.insert(place, type_name).is_none() {
             *bytes += PLACE_BYTES + length;
@@ -223,13 +231,13 @@ impl Making<'_> {
         let mut kept = self.orders.kept.lock();
         // Others may have needed the room.
         let Some(order) = kept.orders.iter_mut().find(|order| order.number == self.number) else { return };
-        let Content::InTheMaking(changes) = std::mem::replace(&mut order.content, Content::TooLarge) else {
+        let Content::InTheMaking(moves) = std::mem::replace(&mut order.content, Content::TooLarge) else {
             return;
         };
         order.bytes = 0;
         if self.bytes <= self.orders.bytes_max {
             order.bytes = self.bytes;
-            changes.into_iter().for_each(|(old, new)| apply(&mut places, &mut order.bytes, old, new));
+            moves.into_iter().for_each(|moved| apply(&mut places, &mut order.bytes, moved));
             order.content = Content::Complete(places);
         }
         self.orders.make_room(&mut kept);

@@ -15,7 +15,7 @@ use super::orders::StateChange;
 use super::rows::{ResourceRow, document, type_text};
 use super::search::order_table;
 use super::transaction::Transaction;
-use crate::error::{Error as StoreError, Result as StoreResult};
+use crate::error::Error as StoreError;
 use crate::index::{Error, Kind, NewResource, Patched, ResourcePatch, Result};
 use crate::kv::Family;
 
@@ -146,8 +146,8 @@ impl Transaction<'_> {
         }
     }
 
-    /// Deletes a resource and its history; its metrics are the caller's.
-    pub(super) fn delete_state(&mut self, current: &Current) -> StoreResult<()> {
+    /// Deletes the current state of a resource.
+    pub(super) fn delete_state(&mut self, current: &Current) {
         let resource = &current.resource;
         self.note_change(resource, Some(current), None);
         self.delete(Family::Index, keys::type_of(resource.id));
@@ -155,8 +155,6 @@ impl Transaction<'_> {
         for key in secondary_keys(resource) {
             self.delete(Family::IndexBy, key);
         }
-        let revisions = keys::revisions(&resource.resource_type, resource.id);
-        self.delete_all(Family::Index, &revisions)
     }
 
     fn note_change(&mut self, resource: &Resource, old: Option<&Current>, new: Option<Vec<u8>>) {

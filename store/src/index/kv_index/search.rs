@@ -19,7 +19,7 @@ use super::glance::Glance;
 use super::keys;
 use super::needle::needle;
 use super::order::{ResourceOrder, Top, is_default, place, place_id, resource_order};
-use super::orders::OrderName;
+use super::orders::{OrderName, Place};
 use super::plan::{Candidates, plan, types};
 use super::rows::{ResourceRow, StoredState, type_text};
 use super::scan::{DONE, NEXT, scan, scan_prefix};
@@ -51,6 +51,31 @@ struct Search<'a> {
 /// How many places of an order in memory are looked at between two looks at the order.
 const STEP_MIN: usize = 16;
 const STEP_MAX: usize = 1_000;
+
+/// A state, and where it lies in an order.
+struct Placed {
+    place: Vec<u8>,
+    state: StoredState,
+}
+
+/// How much a walk may cost before everything is read instead.
+struct Budget {
+    rows: usize,
+    looked_at: usize,
+    /// How many matches are looked for.
+    wanted: usize,
+}
+
+impl Budget {
+    /// Whether another row may be looked at, with so many matches found. After an eighth of the rows it goes on only if
+    /// the rest promises half of what is wanted: mostly it can be seen early that a walk leads nowhere.
+    fn allows_one_more(&mut self, found: usize) -> bool {
+        const PART: usize = 8;
+        let hopeless = self.looked_at == self.rows / PART && 2 * PART * found < self.wanted;
+        self.looked_at += 1;
+        self.looked_at <= self.rows && !hopeless
+    }
+}
 
 /// A row and the bytes it was read from.
 type VisitRow<'a> = dyn FnMut(&ResourceRow<'_>, &[u8]) -> StoreResult<()> + 'a;
@@ -149,11 +174,11 @@ impl KvIndex {
         let candidates = self.candidates_of(search, self.effort.many)?;
         let few = candidates.as_ref().is_some_and(|candidates| candidates.len() <= self.effort.few);
         if let Some(limit) = search.limit.filter(|_| !few && !search.history) {
-            let budget = if *search.condition == Condition::Always {
-                usize::MAX
-            } else {
-                self.effort.few.max(4 * limit)
+            let rows = match search.condition {
+                Condition::Always => usize::MAX,
+                _ => self.effort.few.max(4 * limit),
             };
+            let budget = Budget { rows, looked_at: 0, wanted: limit };
             let page = match is_default(&search.order) {
                 true => self.walk(search, limit, budget)?,
                 false => self.walk_in_memory(search, limit, budget)?,
@@ -173,25 +198,29 @@ impl KvIndex {
     }
 
     /// Walks the table of the default order until `limit` matches are found or there are no more rows;
-    /// `None` if neither has happened after reading `budget` rows.
-    fn walk(&self, search: &Search<'_>, limit: usize, budget: usize) -> Result<Option<Vec<StoredState>>> {
+    /// `None` if the budget did not suffice.
+    fn walk(
+        &self,
+        search: &Search<'_>,
+        limit: usize,
+        mut budget: Budget,
+    ) -> Result<Option<Vec<StoredState>>> {
         let table = keys::order(search.order_table.as_deref());
         let from = search.after_key.clone().map_or_else(|| table.clone(), keys::after);
         let mut page = Vec::new();
-        let mut left = budget;
-        let mut full = limit == 0;
+        let (mut full, mut spent) = (limit == 0, false);
         scan(&*self.kv, Family::IndexBy, &from, &prefix_end(&table), &mut |key, value| {
-            if full || left == 0 {
+            spent = !full && !budget.allows_one_more(page.len());
+            if full || spent {
                 return DONE;
             }
-            left -= 1;
             if let Some(state) = self.walked(search, key, value)? {
                 page.push(state);
                 full = page.len() >= limit;
             }
             if full { DONE } else { NEXT }
         })?;
-        Ok(if full || left > 0 { Some(page) } else { None })
+        Ok((!spent).then_some(page))
     }
 
     /// The state that a key of the order table is about, if it still lies there and meets the condition.
@@ -216,30 +245,30 @@ impl KvIndex {
         &self,
         search: &Search<'_>,
         limit: usize,
-        budget: usize,
+        mut budget: Budget,
     ) -> Result<Option<Vec<StoredState>>> {
         let name = OrderName { entry: search.through.clone(), keys: search.order.clone() };
         self.make_order(&name)?;
         let step = limit.clamp(STEP_MIN, STEP_MAX);
-        let (mut from, mut left) = (search.after.clone(), budget);
+        let mut from = search.after.clone();
         let mut page: BTreeMap<Vec<u8>, StoredState> = BTreeMap::new();
         let mut full = limit == 0;
         while !full {
             let Some(places) = self.orders.after(&name, from.as_deref(), step) else { return Ok(None) };
-            for (found, type_name) in &places {
-                if full || left == 0 {
-                    break;
+            for ((found, _), placed) in places.iter().zip(self.placed(search, &places)?) {
+                if !budget.allows_one_more(page.len()) {
+                    return Ok(None);
                 }
-                left -= 1;
-                let state = self.placed(search, found, type_name)?;
                 // Who has moved lies where the document says.
-                page.extend(state.filter(|(place, _)| Some(place) > search.after.as_ref()));
+                let placed = placed.filter(|placed| Some(&placed.place) > search.after.as_ref());
+                page.extend(placed.map(|placed| (placed.place, placed.state)));
                 let passed = (Bound::Unbounded, Bound::Included(&found[..]));
                 full = page.len() >= limit && page.range::<[u8], _>(passed).count() >= limit;
+                if full {
+                    break;
+                }
             }
             match places.last() {
-                _ if full => {}
-                _ if left == 0 => return Ok(None),
                 Some((last, _)) if places.len() == step => from = Some(last.to_vec()),
                 _ => break,
             }
@@ -247,24 +276,44 @@ impl KvIndex {
         Ok(Some(page.into_values().take(limit).collect()))
     }
 
-    /// The state of the resource that has a place in an order, and its place by now, if it meets the condition.
-    fn placed(
+    /// The states of the resources that have places in an order, and their places by now, where they meet the condition.
+    fn placed(&self, search: &Search<'_>, places: &[(Place, Arc<str>)]) -> StoreResult<Vec<Option<Placed>>> {
+        let corrupt = || StoreError::Corrupt { what: "place of a resource" };
+        let id = |(found, _): &(Place, Arc<str>)| place_id(&search.order, found).ok_or_else(corrupt);
+        let ids = places.iter().map(id).collect::<StoreResult<Vec<_>>>()?;
+        let keys: Vec<keys::Key> =
+            places.iter().zip(&ids).map(|((_, type_name), id)| keys::resource(type_name, *id)).collect();
+        let documents = self.kv.get_all(Family::Index, &keys)?;
+        let mut states = Vec::with_capacity(places.len());
+        for (((_, type_name), id), (key, bytes)) in places.iter().zip(ids).zip(keys.iter().zip(documents)) {
+            let state = bytes.map(|bytes| StoredState {
+                id,
+                revision: Revision::Current,
+                type_name: type_name.clone(),
+                bytes,
+            });
+            states.push(match state {
+                Some(state) => self.placed_state(search, key, state)?,
+                None => None,
+            });
+        }
+        Ok(states)
+    }
+
+    fn placed_state(
         &self,
         search: &Search<'_>,
-        found: &[u8],
-        type_name: &Arc<str>,
-    ) -> StoreResult<Option<(Vec<u8>, StoredState)>> {
-        let id = place_id(&search.order, found).ok_or(StoreError::Corrupt { what: "place of a resource" })?;
-        let Some(entry) = search.catalog.types.get(type_name) else { return Ok(None) };
-        let Some(state) = self.current(type_name, id)? else { return Ok(None) };
-        let row = ResourceRow::read(id, Revision::Current, entry, &state.bytes);
-        let Some(row) = self.sound(&keys::resource(type_name, id), row)? else { return Ok(None) };
-        if !search.condition.holds(&row) {
+        key: &[u8],
+        state: StoredState,
+    ) -> StoreResult<Option<Placed>> {
+        let Some(entry) = search.catalog.types.get(&state.type_name) else { return Ok(None) };
+        let row = ResourceRow::read(state.id, state.revision, entry, &state.bytes);
+        let Some(row) = self.sound(key, row)?.filter(|row| search.condition.holds(row)) else {
             return Ok(None);
-        }
+        };
         let mut bytes = Vec::new();
         place(&search.order, &row, &mut bytes);
-        Ok(Some((bytes, state)))
+        Ok(Some(Placed { place: bytes, state }))
     }
 
     /// Makes an order, unless it is there or somebody makes it.
