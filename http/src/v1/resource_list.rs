@@ -111,9 +111,7 @@ impl Listing {
         let response = Response::written(|writer| {
             writer.list(|list| {
                 for resource in resources {
-                    let mut object = show::resource(resource, attributes);
-                    object.retain(|key, _| self.shows(key));
-                    list.value(&Value::Object(object));
+                    show::write_resource(list, resource, attributes, |key| self.shows(key));
                 }
             });
         });

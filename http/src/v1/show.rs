@@ -7,7 +7,7 @@ use orzo_model::timetext::{push_iso_micros, span_text};
 use orzo_model::{ArchivePolicy, Timestamp};
 use orzo_store::index::Rule;
 
-use crate::json::{Object, Value};
+use crate::json::{Object, Value, Writer};
 
 /// An instant of a resource.
 pub(super) fn date(at: Timestamp) -> Value {
@@ -112,10 +112,38 @@ pub(super) fn resource(resource: &Resource, attributes: Attributes) -> Object {
     object
 }
 
+/// Writes what [`resource`] makes, but for keys that are not wanted: lists have a thousand of them.
+pub(super) fn write_resource(
+    writer: &mut Writer,
+    resource: &Resource,
+    attributes: Attributes,
+    wanted: impl Fn(&str) -> bool,
+) {
+    writer.object(|object| {
+        for (key, value) in base_entries(resource).into_iter().filter(|(key, _)| wanted(key)) {
+            object.key(key).value(&value);
+        }
+        if wanted("metrics") {
+            object.key("metrics").object(|metrics| {
+                resource.metrics.iter().for_each(|(name, id)| metrics.key(name).text(&id.to_string()));
+            });
+        }
+        let shown =
+            resource.attributes.iter().filter(|(name, _)| attributes == Attributes::Shown && wanted(name));
+        for (name, value) in shown {
+            object.key(name).value(&value.as_ref().map_or(Value::Null, attribute_value));
+        }
+    });
+}
+
 /// What every resource has, without its metrics.
 pub(super) fn base_resource(resource: &Resource) -> Object {
+    base_entries(resource).into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn base_entries(resource: &Resource) -> [(&'static str, Value); 12] {
     let (user, project) = split_creator(&resource.creator);
-    let entries = [
+    [
         ("id", resource.id.to_string().into()),
         ("original_resource_id", resource.original_id.as_str().into()),
         ("type", resource.resource_type.as_ref().into()),
@@ -128,8 +156,7 @@ pub(super) fn base_resource(resource: &Resource) -> Object {
         ("ended_at", resource.ended_at.map_or(Value::Null, date)),
         ("revision_start", date(resource.revision_start)),
         ("revision_end", resource.revision_end.map_or(Value::Null, date)),
-    ];
-    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    ]
 }
 
 /// The value of an attribute.
@@ -183,4 +210,45 @@ fn metric_base(metric: &Metric) -> Object {
 
 fn resource_id(id: Option<ResourceId>) -> Value {
     Value::text_or_null(id.map(|id| id.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use orzo_model::MetricId;
+    use orzo_model::resource::Revision;
+
+    use super::*;
+
+    #[test]
+    fn a_resource_is_written_as_it_is_made() {
+        let number = AttributeValue::Number(0.5);
+        let shown = Resource {
+            id: ResourceId::derive("r", None).unwrap(),
+            original_id: "r\"1".to_owned(),
+            resource_type: "host".into(),
+            creator: "u:p".to_owned(),
+            user_id: None,
+            project_id: Some("p".to_owned()),
+            started_at: Timestamp::EPOCH,
+            ended_at: None,
+            revision: Revision::Current,
+            revision_start: Timestamp::EPOCH,
+            revision_end: None,
+            attributes: vec![("load".into(), Some(number)), ("rack".into(), None)],
+            metrics: BTreeMap::from([("cpu%".to_owned(), MetricId::from_bits(7))]),
+        };
+        let keys: [&[&str]; 3] = [&[], &["id", "metrics"], &["rack", "started_at"]];
+        for attributes in [Attributes::Shown, Attributes::Hidden] {
+            for keys in keys {
+                let wanted = |key: &str| keys.is_empty() || keys.contains(&key);
+                let mut object = resource(&shown, attributes);
+                object.retain(|key, _| wanted(key));
+                let mut writer = Writer::new();
+                write_resource(&mut writer, &shown, attributes, wanted);
+                assert_eq!(writer.finish(), Value::Object(object).to_text());
+            }
+        }
+    }
 }
