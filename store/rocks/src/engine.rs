@@ -15,8 +15,7 @@ use rocksdb::checkpoint::Checkpoint;
 use rocksdb::statistics::Ticker;
 use rocksdb::{
     ColumnFamily, DB, DBPinnableSlice, DBRawIterator, ErrorKind, FlushOptions, InfoLogger, LogLevel, Options,
-    ReadOptions,
-    WaitForCompactOptions, WriteBatch, WriteOptions,
+    ReadOptions, WaitForCompactOptions, WriteBatch, WriteOptions,
 };
 
 use crate::group::Group;

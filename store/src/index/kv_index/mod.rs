@@ -5,6 +5,8 @@
 //! engine and are never blocked. Readers see each document whole, and what they read one after the
 //! other may differ by what was written in between: what vanished is left out.
 //!
+//! Orders other than the default one are kept in memory while somebody asks for them, see [`orders`].
+//!
 //! The layout is drawn in `docs/format/index.md`; keys are made in [`keys`] alone, documents in
 //! [`documents`] alone.
 
