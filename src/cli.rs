@@ -19,6 +19,7 @@ use crate::commands::generate::Generate;
 use crate::commands::objects::{self, ArchivePolicy, Metric, Resource};
 use crate::commands::query::{self, Query};
 use crate::commands::status::{STATUS_EXAMPLES, Status, TOP_EXAMPLES, Top};
+use crate::commands::tail::{self, Tail};
 use crate::commands::take_over::{self, TakeOver};
 use crate::commands::transfer::{EXPORT_EXAMPLES, Export, IMPORT_EXAMPLES, Import};
 use crate::config::{self, Problems, RESOURCE_ID, Span};
@@ -71,6 +72,9 @@ pub enum Command {
     /// The same again and again, with how fast it grows.
     #[command(after_help = TOP_EXAMPLES)]
     Top(Top),
+    /// Lines of statsd as they come in.
+    #[command(after_help = tail::EXAMPLES)]
+    Tail(Tail),
     /// Values of a metric, or of an expression over many.
     #[command(after_help = query::EXAMPLES)]
     Query(Query),

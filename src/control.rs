@@ -2,21 +2,24 @@
 //!
 //! * `hello` → `ok VERSION START`: who runs, and since when (nanoseconds since 1970).
 //! * `checkpoint` → `ok PATH`: a copy of the database as it is now, deleted when the connection ends.
+//! * `tail PATTERN` → `ok`, then lines of statsd as they come in, each behind a mark, until the connection ends.
 //! * `take-over` → `ok`: the program on disk takes the place of this one, with its sockets.
 //!
 //! Why not HTTP: these requests touch files and processes, and the permissions of a directory say better than any
 //! password who may do that. Nothing a client says is used as a path.
 
 use std::fs::{self, Permissions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::Builder;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use orzo_ingest::Tap;
 use orzo_store::Guarded;
 use orzo_store_rocks::RocksKv;
 use tokio::sync::mpsc::UnboundedSender;
@@ -25,6 +28,15 @@ use crate::take_over::Successor;
 
 /// Name of the socket in the data directory.
 pub(crate) const SOCKET: &str = "control.sock";
+/// Before a line that came in.
+pub(crate) const TAIL_LINE: u8 = b'=';
+/// Before the number of lines that are missing because the client was too slow.
+pub(crate) const TAIL_SKIPPED: u8 = b'-';
+/// Time between two looks for lines that came in: what waits for one is bounded, and at most 400 000 lines a second
+/// can be shown.
+const TAIL_NAP: Duration = Duration::from_millis(10);
+/// Bytes that are sent at a time.
+const TAIL_BYTES: usize = 1 << 20;
 /// First part of the names of checkpoints in the data directory.
 const CHECKPOINT: &str = "checkpoint-";
 
@@ -32,6 +44,7 @@ const CHECKPOINT: &str = "checkpoint-";
 pub(crate) struct Control {
     pub(crate) data_dir: PathBuf,
     pub(crate) kv: Arc<Guarded<RocksKv>>,
+    pub(crate) tap: Arc<Tap>,
     /// Nanoseconds since 1970.
     pub(crate) started: u64,
     pub(crate) successor: Successor,
@@ -82,7 +95,44 @@ impl Control {
                 }
                 Err(why) => writeln!(client, "error {}", one_line(&why)),
             },
+            tail if tail == "tail" || tail.starts_with("tail ") => {
+                let pattern = tail["tail".len()..].trim_start().to_owned();
+                self.tail(&pattern, stream)
+            }
             other => writeln!(client, "error there is no request \"{other}\""),
+        }
+    }
+
+    /// Lines behind a mark, until the client goes.
+    fn tail(&self, pattern: &str, mut stream: BufReader<UnixStream>) -> io::Result<()> {
+        let Some(watcher) = self.tap.watch(pattern) else {
+            return writeln!(stream.get_mut(), "error too many look already");
+        };
+        writeln!(stream.get_mut(), "ok")?;
+        stream.get_mut().set_read_timeout(Some(TAIL_NAP))?;
+        let mut text = Vec::new();
+        loop {
+            text.clear();
+            while text.len() < TAIL_BYTES
+                && let Some(line) = watcher.line()
+            {
+                text.push(TAIL_LINE);
+                text.extend_from_slice(&line);
+                text.push(b'\n');
+            }
+            match watcher.skipped() {
+                0 => {}
+                skipped => writeln!(text, "{}{skipped}", char::from(TAIL_SKIPPED))?,
+            }
+            stream.get_mut().write_all(&text)?;
+            // Nothing is expected but the end; waiting for it is the nap between two looks.
+            match stream.read(&mut [0]) {
+                Ok(0) => return Ok(()),
+                Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return Err(error);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -151,6 +201,13 @@ impl Client {
             ("error", why) => anyhow::bail!("the daemon says: {why}"),
             _ => anyhow::bail!("the daemon went away"),
         }
+    }
+
+    /// The next line of an answer that goes on; nothing when the daemon is gone.
+    pub(crate) fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        let read = self.0.read_until(b'\n', &mut line)?;
+        Ok((read > 0).then(|| line.trim_ascii_end().to_vec()))
     }
 
     /// Says goodbye.

@@ -20,7 +20,7 @@ use orzo_aggregator::{
 };
 use orzo_base::{CachePadded, Consumer, Counter, Exchange, Producer, Stop};
 use orzo_http::{ApiSlot, Ctx};
-use orzo_ingest::{BoundSocket, Listener, ListenerConfig, ListenerCounters, Naming, Routes};
+use orzo_ingest::{BoundSocket, Listener, ListenerConfig, ListenerCounters, Naming, Routes, Tap};
 use orzo_model::resource::ResourceId;
 use orzo_model::{Batch, Kind, Timestamp};
 use orzo_store::index::{PrefixLimit, StatsdHome};
@@ -69,6 +69,9 @@ fn now() -> Timestamp {
 
 fn run(file: Option<&Path>, config: &Config, level: Level) -> Result<()> {
     let started = Instant::now();
+    if let Some(deaf_ms) = take_over::deaf_ms() {
+        tracing::info!(deaf_ms, "the program before has left its sockets");
+    }
     let successor = Successor::new(file.map(Path::to_owned))?;
     let plan = orzo_tuning::plan(&Machine::read(), &config.wishes());
     plan.reasons.iter().for_each(|reason| tracing::info!("{reason}"));
@@ -125,6 +128,7 @@ struct Daemon {
     stop_listeners: Stop,
     listeners: Vec<JoinHandle<std::io::Result<()>>>,
     counters: Vec<Arc<CachePadded<ListenerCounters>>>,
+    tap: Arc<Tap>,
     /// Descriptors of everything that listens.
     kept: Kept,
     ctx: Ctx,
@@ -137,7 +141,9 @@ struct Daemon {
 
 impl Daemon {
     fn start(config: &Config, plan: &Plan) -> Result<Self> {
+        let opening = Instant::now();
         let stores = Stores::open(config, plan)?;
+        tracing::info!(took_ms = opening.elapsed().as_millis() as u64, "opened the store");
         if config.archive_policies.create_defaults {
             let made = defaults::create(&*stores.index, config.default_methods());
             made.context("cannot make the default archive policies")?;
@@ -151,7 +157,9 @@ impl Daemon {
         let shards = Shards::start(config, plan, &stores, (&handle, &guard), lanes, inboxes)?;
 
         let stop_listeners = Stop::new();
-        let listeners = listeners(config, plan, &stores, sockets, producers, &stop_listeners)?;
+        let tap = Arc::new(Tap::default());
+        let listening = (&stop_listeners, tap.clone());
+        let listeners = listeners(config, plan, &stores, sockets, producers, listening)?;
         let counters: Vec<_> = listeners.iter().map(Listener::counters).collect();
         let engine = Engine {
             handle: handle.clone(),
@@ -181,6 +189,9 @@ impl Daemon {
         let kv = stores.kv.clone();
         let medic = Keeper::start("medic", move |stop| medic::run(&kv, stop))?;
         let listeners = start_listeners(listeners)?;
+        if let Some(deaf_ms) = take_over::deaf_ms() {
+            tracing::info!(deaf_ms, "took over: what came meanwhile waited in the kernel");
+        }
         Ok(Daemon {
             runtime,
             stores,
@@ -189,6 +200,7 @@ impl Daemon {
             stop_listeners,
             listeners,
             counters,
+            tap,
             kept,
             ctx,
             slot,
@@ -208,6 +220,7 @@ impl Daemon {
         let control = Control {
             data_dir: config.data_dir.clone(),
             kv: self.stores.kv.clone(),
+            tap: self.tap.clone(),
             started: orzo_base::clock::now_ns(),
             successor,
             take_over,
@@ -224,13 +237,10 @@ impl Daemon {
         let kept = std::mem::take(&mut self.kept);
         let kept = match end {
             End::TakeOver => {
-                kept.keep_paths();
                 notify::send(notify::RELOADING);
                 tracing::info!("storing everything that was received, for another program to go on");
-                // While listeners still read: the less of the log the successor has to read, the sooner it listens.
-                if let Err(error) = self.stores.kv.engine().flush() {
-                    tracing::warn!(%error, "the successor will read more of the log");
-                }
+                take_over::store_ahead(&self.handle, &self.stores.kv, stopping + deadline / 2);
+                kept.leave();
                 Some(kept)
             }
             End::Signal(signal) => {
@@ -239,30 +249,41 @@ impl Daemon {
                 None
             }
         };
-        self.stop()?;
+        let deaf_since = self.stop(kept.is_some())?;
         tracing::info!(took_ms = stopping.elapsed().as_millis() as u64, "stopped");
-        kept.map_or(Ok(()), |kept| successor.become_it(&kept))
+        kept.map_or(Ok(()), |kept| successor.become_it(&kept, deaf_since))
     }
 
-    fn stop(self) -> Result<()> {
+    /// When nobody listened any more, in nanoseconds since 1970.
+    fn stop(self, hands_over: bool) -> Result<u64> {
         let _ = self.stop_http.send(());
         let drained = self.runtime.block_on(self.serving).context("the HTTP server ended early")?;
         if drained.cut > 0 {
             tracing::warn!(connections = drained.cut, "requests did not end in time");
         }
+        // ORDER: the janitor asks shards and waits for their answers; the medic heals what they write to.
+        self.janitor.stop();
+        let deaf_since = orzo_base::clock::now_ns();
+        let step = Instant::now();
         self.stop_listeners.request();
         for ended in join(self.listeners) {
             ended.context("a listener ended early")?;
         }
-        // ORDER: the janitor asks shards and waits for their answers; the medic heals what they write to.
-        self.janitor.stop();
+        let listeners_ms = step.elapsed().as_millis() as u64;
         self.handle.stop();
         self.shards.join();
+        let shards_ms = step.elapsed().as_millis() as u64 - listeners_ms;
         self.medic.stop();
         log_account(&self.counters, &self.handle);
+        if hands_over {
+            // The kernel has what is not on the disk, and the log of the last moments is quicker read than folded.
+            tracing::info!(listeners_ms, shards_ms, "nobody listens");
+            return Ok(deaf_since);
+        }
         self.stores.kv.sync().context("the log could not be synced")?;
         // The log holds everything already: this makes the next start quick.
-        self.stores.kv.engine().flush().context("the log could not be folded into tables")
+        self.stores.kv.engine().flush().context("the log could not be folded into tables")?;
+        Ok(deaf_since)
     }
 }
 
@@ -325,12 +346,13 @@ fn listeners(
     stores: &Stores,
     sockets: Vec<Vec<BoundSocket>>,
     producers: Vec<Producer<Batch>>,
-    stop: &Stop,
+    (stop, tap): (&Stop, Arc<Tap>),
 ) -> Result<Vec<Listener>> {
     let listening = ListenerConfig {
         naming: Naming { salt: stores.identity.salt, resource_tag: sockets::resource_tag(&config.statsd) },
         limits: sockets::limits(&config.statsd),
         routes: Routes::even(stores.identity.partitions, plan.shards),
+        tap,
     };
     let make = |(sockets, producer)| Listener::new(sockets, producer, listening.clone(), stop.clone());
     let made: std::io::Result<_> = sockets.into_iter().zip(producers).map(make).collect();

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::Generate(generate) => exit(generate.run()),
         Command::Backup(backup) => exit(backup.run()),
         Command::Restore(restore) => exit(restore.run()),
+        Command::Tail(tail) => exit(tail.run()),
         Command::TakeOver(take_over) => exit(take_over.run()),
         Command::Blast(blast) => blast.run(),
         Command::Bench(bench) => bench.run(),

@@ -111,6 +111,8 @@ pub enum Command {
         /// Whether it is in the store.
         stored: bool,
     },
+    /// Wants everything that is dirty by now stored, whatever its age, and to be told when it is.
+    Checkpoint(Sender<()>),
     /// Nothing more will come: store everything and end.
     Stop,
 }

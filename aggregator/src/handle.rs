@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use orzo_base::Doorbell;
@@ -140,6 +141,17 @@ impl Handle {
     /// Applies a changed policy everywhere.
     pub fn policy_changed(&self, policy: &Arc<ArchivePolicy>) {
         self.tell_all(|| Command::PolicyChanged(policy.clone()));
+    }
+
+    /// Has everything stored that is dirty now, while samples go on coming; says whether that was done in time.
+    pub fn checkpoint(&self, deadline: Instant) -> bool {
+        let ask = |shard| {
+            let (reply, answer) = bounded(1);
+            self.tell_shard(shard, Command::Checkpoint(reply));
+            answer
+        };
+        let asked: Vec<_> = (0..self.ends.len()).map(ask).collect();
+        asked.into_iter().all(|answer| answer.recv_deadline(deadline).is_ok())
     }
 
     /// Nothing more will come: shards store everything and end.

@@ -245,6 +245,13 @@ impl SeriesTable {
         }
     }
 
+    /// Whether everything is stored that was dirty at `time`.
+    pub(crate) fn is_stored_until(&self, time: Timestamp) -> bool {
+        let after = |dirty: Option<&Dirty>| dirty.is_none_or(|dirty| dirty.since > time);
+        let first_in_flight = |queue: &Queue| after(queue.in_flight.as_ref().and_then(|taken| taken.first()));
+        self.queues.iter().all(|queue| after(queue.dirty.front()) && first_in_flight(queue))
+    }
+
     pub(crate) fn in_flight(&self) -> bool {
         self.queues.iter().any(|queue| queue.in_flight.is_some())
     }

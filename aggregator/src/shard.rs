@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crossbeam::channel::Sender;
 use orzo_model::batch::Batch;
 use orzo_model::drop_reason::DropReason;
 use orzo_model::series::Series;
@@ -60,6 +61,8 @@ pub struct Shard {
     next_flush: Timestamp,
     outbox: Outbox,
     stopping: bool,
+    /// Who waits until everything is stored that was dirty at a time.
+    hurried: Vec<(Timestamp, Sender<()>)>,
     last_words: bool,
     /// Whether a commit is out that is neither applied nor rejected yet.
     committing: bool,
@@ -91,6 +94,7 @@ impl Shard {
             next_flush: Timestamp::EPOCH,
             outbox: Outbox::default(),
             stopping: false,
+            hurried: Vec::new(),
             last_words: false,
             committing: false,
             unstored: 0,
@@ -148,6 +152,7 @@ impl Shard {
                 counter.add(1);
                 self.publish();
             }
+            Command::Checkpoint(reply) => self.hurried.push((self.now, reply)),
             Command::Stop => self.stopping = true,
         }
         self.publish_pending();
@@ -252,17 +257,24 @@ impl Shard {
             self.raw_since_checkpoint = 0;
         }
         let partitions = self.config.partitions.count();
+        let hurried = self.hurried.iter().map(|(until, _)| *until).max().unwrap_or_default();
         for partition in &self.config.owned {
             let before = match (all, pressed) {
                 (true, _) => Timestamp::MAX,
                 (false, true) => now,
                 (false, false) => self.pace.last_turn(*partition, partitions, now),
             };
+            let before = before.max(hurried);
             self.outbox.checkpoints.extend(self.series.begin_checkpoint(*partition, before, now));
         }
         let series = self.outbox.checkpoints.iter().flat_map(|job| &job.series);
         let heard: Vec<Heard> = series.filter_map(|(id, _)| self.series.heard(*id)).collect();
         self.tell(heard);
+        let series = &self.series;
+        for (_, waiting) in self.hurried.extract_if(.., |(until, _)| series.is_stored_until(*until)) {
+            // Whoever has lost patience does not want to know.
+            let _ = waiting.send(());
+        }
     }
 
     /// Everything gathered for the backlog, if anything was.

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use orzo_base::mmsg::{ReceiveBuffers, Received, Wait};
 use orzo_base::socket_options;
@@ -12,6 +12,7 @@ use socket2::Socket;
 
 use crate::intake::{Intake, Progress};
 use crate::limits::CALLS_PER_TURN;
+use crate::socket::{BoundSocket, set_receive_buffer};
 
 /// One bound datagram socket.
 pub(crate) struct DatagramDoor {
@@ -19,11 +20,20 @@ pub(crate) struct DatagramDoor {
     profile: Profile,
     /// The kernel's drop counter of this socket when last seen; who takes the socket over goes on from there.
     kernel_drops: Arc<AtomicU32>,
+    /// Whether what waits is for the next program.
+    left: Arc<AtomicBool>,
+    /// See [`BoundSocket`].
+    usual_buffer_bytes: Option<usize>,
 }
 
 impl DatagramDoor {
-    pub(crate) fn new(socket: Socket, profile: Profile, kernel_drops: Arc<AtomicU32>) -> Self {
-        DatagramDoor { socket, profile, kernel_drops }
+    pub(crate) fn new(bound: BoundSocket) -> Self {
+        let BoundSocket { socket, profile, counted_drops, left, usual_buffer_bytes, .. } = bound;
+        DatagramDoor { socket, profile, kernel_drops: counted_drops, left, usual_buffer_bytes }
+    }
+
+    pub(crate) fn is_left(&self) -> bool {
+        self.left.load(Relaxed)
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -32,6 +42,20 @@ impl DatagramDoor {
 
     /// Receives and takes in what is there, a few system calls at most.
     pub(crate) fn read(&mut self, buffers: &mut ReceiveBuffers, intake: &mut Intake) -> Progress {
+        let progress = self.receive(buffers, intake);
+        if progress == Progress::Drained
+            && let Some(bytes) = self.usual_buffer_bytes.take()
+        {
+            // A larger one than usual does no harm.
+            let _ = set_receive_buffer(&self.socket, bytes);
+            let granted = self.socket.recv_buffer_size().unwrap_or(bytes) as u64;
+            let smallest = intake.counters.receive_buffer_bytes.get().min(granted);
+            intake.counters.receive_buffer_bytes.set(smallest);
+        }
+        progress
+    }
+
+    fn receive(&mut self, buffers: &mut ReceiveBuffers, intake: &mut Intake) -> Progress {
         for _ in 0..CALLS_PER_TURN {
             match buffers.receive(self.socket.as_fd(), Wait::Never) {
                 Ok(received) => {

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use orzo_base::descriptors;
 use socket2::{Socket, Type};
 
-use crate::socket::Address;
+use crate::limits::LEFT_BUFFER_BYTES;
+use crate::socket::{Address, set_receive_buffer};
 
 /// A second descriptor of a bound socket.
 #[derive(Debug)]
@@ -19,13 +20,13 @@ pub struct KeptSocket {
     socket: Socket,
     /// Drops of the kernel that were counted already.
     counted_drops: Arc<AtomicU32>,
-    /// Whether the path stays when the listener goes.
-    keep_path: Arc<AtomicBool>,
+    /// Whether what waits, and the path, are left for who takes the socket over.
+    left: Arc<AtomicBool>,
 }
 
 impl KeptSocket {
-    pub(crate) fn new(socket: Socket, counted_drops: Arc<AtomicU32>, keep_path: Arc<AtomicBool>) -> Self {
-        KeptSocket { socket, counted_drops, keep_path }
+    pub(crate) fn new(socket: Socket, counted_drops: Arc<AtomicU32>, left: Arc<AtomicBool>) -> Self {
+        KeptSocket { socket, counted_drops, left }
     }
 
     /// Any other listening socket, which the kernel drops nothing of.
@@ -33,9 +34,14 @@ impl KeptSocket {
         KeptSocket::new(Socket::from(socket.into()), Arc::default(), Arc::default())
     }
 
-    /// From now on a path stays, whoever closes the socket. To be said before listeners stop.
-    pub fn keep_path(&self) {
-        self.keep_path.store(true, Relaxed);
+    /// From now on a listener that stops leaves what waits in the socket, and its path, for who takes it over. A UDP
+    /// socket gets as large a buffer as the system allows for that time. To be said before listeners stop.
+    pub fn leave(&self) {
+        self.left.store(true, Relaxed);
+        if matches!(address_of(&self.socket), Ok(Some(Address::Udp(_)))) {
+            // Without the right to exceed the system's limit this is that limit, which may be what it is already.
+            let _ = set_receive_buffer(&self.socket, LEFT_BUFFER_BYTES);
+        }
     }
 
     /// Lets the socket survive an `exec`, and says how the next program finds it. To be said after listeners stopped.

@@ -8,22 +8,26 @@ use orzo_model::{DropReason, Profile, Timestamp};
 use crate::counters::ListenerCounters;
 use crate::router::Router;
 use crate::statsd::Parser;
+use crate::tap::Spout;
 
 /// Parser, router and counters of one thread.
 pub(crate) struct Intake {
     pub(crate) parser: Parser,
     pub(crate) router: Router,
     pub(crate) counters: Arc<CachePadded<ListenerCounters>>,
+    pub(crate) spout: Spout,
 }
 
 impl Intake {
     /// Stamps what was just received. One reading of the clock serves a whole system call.
     pub(crate) fn arrive(&mut self) {
         self.router.arrive(Timestamp::saturating_from_ns(clock::now_ns()));
+        self.spout.refresh();
     }
 
     /// Takes in whole lines.
     pub(crate) fn text(&mut self, profile: Profile, text: &[u8]) {
+        self.spout.show(text);
         self.parser.text(profile, text, &self.counters, &mut self.router);
     }
 

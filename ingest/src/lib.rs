@@ -16,6 +16,7 @@ pub mod router;
 pub mod socket;
 pub mod statsd;
 mod stream;
+pub mod tap;
 
 pub use counters::ListenerCounters;
 pub use inherit::{Inherited, KeptSocket};
@@ -24,3 +25,4 @@ pub use listener::{Listener, ListenerConfig};
 pub use router::{Router, Routes};
 pub use socket::{Address, BindError, BoundSocket, Endpoint, Spread, bind, bind_or_inherit};
 pub use statsd::{Naming, Parser, Sink};
+pub use tap::{Tap, Watcher};

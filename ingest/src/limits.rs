@@ -22,6 +22,16 @@ pub const READ_BYTES: usize = 65_536;
 pub const BACKLOG: i32 = 1024;
 /// How often a listener looks after what no event tells: drop counters, silent connections, failed sockets.
 pub const SWEEP: Duration = Duration::from_secs(1);
+/// Receive buffer asked for while one program takes the place of another, in bytes: seconds of the heaviest traffic.
+pub const LEFT_BUFFER_BYTES: usize = 512 << 20;
+/// How long a listener whose sockets are taken over reads on from connections, which end with it.
+pub const DRAIN_LEFT: Duration = Duration::from_millis(100);
+/// Lines that wait for somebody who looks at them as they come in.
+pub const TAP_LINES: usize = 4096;
+/// Bytes of such a line that are shown.
+pub const TAP_LINE_BYTES: usize = 1024;
+/// Who may look at a time.
+pub const WATCHERS_MAX: usize = 8;
 /// Tags of one sample, those in its name included.
 pub const TAGS_MAX: usize = 64;
 /// Characters of a metric's name, tags included: what the index takes.

@@ -22,12 +22,13 @@ use crate::connections::Connections;
 use crate::counters::ListenerCounters;
 use crate::datagram::DatagramDoor;
 use crate::intake::{Intake, Progress};
-use crate::limits::{ACCEPTS_PER_TURN, DATAGRAM_BYTES_MAX, DATAGRAMS_PER_CALL, Limits, SWEEP};
+use crate::limits::{ACCEPTS_PER_TURN, DATAGRAM_BYTES_MAX, DATAGRAMS_PER_CALL, DRAIN_LEFT, Limits, SWEEP};
 use crate::pace::Pace;
 use crate::router::{Router, Routes};
 use crate::socket::{BoundSocket, SocketPath, Transport};
 use crate::statsd::{Naming, Parser};
 use crate::stream::{self, Connection, Framing};
+use crate::tap::{Spout, Tap};
 
 /// The event that only wakes.
 const WAKE: Token = Token(usize::MAX);
@@ -43,6 +44,8 @@ pub struct ListenerConfig {
     pub limits: Limits,
     /// Which shard owns what.
     pub routes: Routes,
+    /// Where lines are shown to those who look.
+    pub tap: Arc<Tap>,
 }
 
 /// A socket that was bound at start. Its token is its place among them.
@@ -94,7 +97,7 @@ impl Listener {
         config: ListenerConfig,
         stop: Stop,
     ) -> io::Result<Self> {
-        let ListenerConfig { naming, limits, routes } = config;
+        let ListenerConfig { naming, limits, routes, tap } = config;
         let counters = Arc::new(CachePadded::new(ListenerCounters::default()));
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
@@ -118,7 +121,7 @@ impl Listener {
             pace: Pace::new(Instant::now()),
             datagrams: ReceiveBuffers::new(DATAGRAMS_PER_CALL, DATAGRAM_BYTES_MAX),
             stream_buffer: stream::shared_buffer(),
-            intake: Intake { parser: Parser::new(naming), router, counters },
+            intake: Intake { parser: Parser::new(naming), router, counters, spout: Spout::new(tap) },
             limits,
             stop,
             _paths: paths,
@@ -280,11 +283,14 @@ impl Listener {
     }
 
     /// Reads what the kernel already holds, but accepts nobody any more; bounded in time, as senders may
-    /// go on.
+    /// go on. Datagrams that the next program will read stay where they are.
     fn drain(&mut self) {
-        let deadline = Instant::now() + self.limits.drain;
+        let is_left = |door: &Door| matches!(door, Door::Datagrams(door) if door.is_left());
+        let longest = if self.doors.iter().any(is_left) { DRAIN_LEFT } else { self.limits.drain };
+        let deadline = Instant::now() + longest;
+        self.ready.clear();
         self.doors.iter().enumerate().for_each(|(token, door)| {
-            if matches!(door, Door::Datagrams(_)) {
+            if matches!(door, Door::Datagrams(door) if !door.is_left()) {
                 self.ready.add(token);
             }
         });
@@ -307,16 +313,17 @@ impl Listener {
 
 fn open_doors(sockets: Vec<BoundSocket>, counters: &ListenerCounters) -> (Vec<Door>, Vec<SocketPath>) {
     let (mut doors, mut paths) = (Vec::new(), Vec::new());
-    for bound in sockets {
-        let granted = bound.receive_buffer_bytes() as u64;
-        let BoundSocket { socket, transport, profile, path, counted_drops, .. } = bound;
-        paths.extend(path);
-        doors.push(match transport {
-            Transport::Streams(framing) => Door::Streams { socket, profile, framing },
+    for mut bound in sockets {
+        paths.extend(bound.path.take());
+        doors.push(match bound.transport {
+            Transport::Streams(framing) => {
+                Door::Streams { socket: bound.socket, profile: bound.profile, framing }
+            }
             Transport::Datagrams => {
-                let before = counters.receive_buffer_bytes.get();
+                let (before, granted) =
+                    (counters.receive_buffer_bytes.get(), bound.receive_buffer_bytes() as u64);
                 counters.receive_buffer_bytes.set(if before == 0 { granted } else { before.min(granted) });
-                Door::Datagrams(DatagramDoor::new(socket, profile, counted_drops))
+                Door::Datagrams(DatagramDoor::new(bound))
             }
         });
     }
@@ -348,6 +355,10 @@ impl Ready {
         let token = self.queue.pop_front()?;
         self.is_queued[token] = false;
         Some(token)
+    }
+
+    fn clear(&mut self) {
+        while self.take().is_some() {}
     }
 
     fn is_empty(&self) -> bool {

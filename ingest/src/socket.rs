@@ -114,6 +114,10 @@ pub struct BoundSocket {
     pub(crate) path: Option<SocketPath>,
     /// Drops of the kernel that are counted already.
     pub(crate) counted_drops: Arc<AtomicU32>,
+    /// Whether a listener that stops leaves what waits in it for the next program.
+    pub(crate) left: Arc<AtomicBool>,
+    /// The receive buffer to have once what waited for this program is read, in bytes: that time it was larger.
+    pub(crate) usual_buffer_bytes: Option<usize>,
     address: Address,
     receive_buffer_bytes: usize,
 }
@@ -134,8 +138,7 @@ impl BoundSocket {
     /// # Errors
     /// If there are too many already.
     pub fn keep(&self) -> io::Result<KeptSocket> {
-        let keep_path = self.path.as_ref().map(|path| path.keep.clone()).unwrap_or_default();
-        Ok(KeptSocket::new(self.socket.try_clone()?, self.counted_drops.clone(), keep_path))
+        Ok(KeptSocket::new(self.socket.try_clone()?, self.counted_drops.clone(), self.left.clone()))
     }
 }
 
@@ -143,18 +146,18 @@ impl BoundSocket {
 #[derive(Debug)]
 pub(crate) struct SocketPath {
     path: PathBuf,
-    keep: Arc<AtomicBool>,
+    left: Arc<AtomicBool>,
 }
 
 impl SocketPath {
     fn new(path: &Path) -> Self {
-        SocketPath { path: path.to_owned(), keep: Arc::default() }
+        SocketPath { path: path.to_owned(), left: Arc::default() }
     }
 }
 
 impl Drop for SocketPath {
     fn drop(&mut self) {
-        if !self.keep.load(Relaxed) {
+        if !self.left.load(Relaxed) {
             // Nothing is lost if it stays: the next start removes it.
             let _ = fs::remove_file(&self.path);
         }
@@ -201,16 +204,16 @@ pub fn bind_or_inherit(
 fn adopt(endpoint: &Endpoint, open: InheritedSocket) -> io::Result<BoundSocket> {
     let InheritedSocket { socket, counted_drops, .. } = open;
     let (transport, path) = match &endpoint.address {
-        Address::Udp(_) => {
-            prepare_udp(&socket, endpoint)?;
-            (Transport::Datagrams, None)
-        }
+        // Its buffer stays as it is: a smaller one would drop what comes while what waits is read.
+        Address::Udp(_) => (Transport::Datagrams, None),
         Address::Tcp(_) => (Transport::Streams(Framing::Lines), None),
         Address::UnixDatagram(path) => (Transport::Datagrams, Some(SocketPath::new(path))),
         Address::UnixStream(path) => (Transport::Streams(Framing::Undecided), Some(SocketPath::new(path))),
     };
-    let adopted = bound(socket, transport, endpoint, endpoint.address.clone(), path)?;
+    let mut adopted = bound(socket, transport, endpoint, endpoint.address.clone(), path)?;
     adopted.counted_drops.store(counted_drops, Relaxed);
+    let is_udp = matches!(endpoint.address, Address::Udp(_));
+    adopted.usual_buffer_bytes = is_udp.then_some(endpoint.receive_buffer_bytes);
     Ok(adopted)
 }
 
@@ -268,11 +271,15 @@ fn ip_socket(address: SocketAddr, kind: Type, is_shared: bool) -> io::Result<Soc
     Ok(socket)
 }
 
-/// Asks for the receive buffer, past the system's limit if we may, and for the kernel's drop counter.
+/// Asks for a receive buffer, past the system's limit if we may.
+pub(crate) fn set_receive_buffer(socket: &Socket, bytes: usize) -> io::Result<()> {
+    let forced = socket_options::force_receive_buffer(socket.as_fd(), bytes);
+    forced.or_else(|_| socket.set_recv_buffer_size(bytes))
+}
+
+/// Asks for the receive buffer, and for the kernel's drop counter.
 fn prepare_udp(socket: &Socket, endpoint: &Endpoint) -> io::Result<()> {
-    if socket_options::force_receive_buffer(socket.as_fd(), endpoint.receive_buffer_bytes).is_err() {
-        socket.set_recv_buffer_size(endpoint.receive_buffer_bytes)?;
-    }
+    set_receive_buffer(socket, endpoint.receive_buffer_bytes)?;
     if let Err(error) = socket_options::report_drops(socket.as_fd()) {
         tracing::warn!(%error, "the kernel will not tell what it drops");
     }
@@ -311,8 +318,17 @@ fn bound(
 ) -> io::Result<BoundSocket> {
     socket.set_nonblocking(true)?;
     let receive_buffer_bytes = socket.recv_buffer_size()?;
-    let (profile, counted_drops) = (endpoint.profile, Arc::default());
-    Ok(BoundSocket { socket, transport, profile, path, counted_drops, address, receive_buffer_bytes })
+    Ok(BoundSocket {
+        left: path.as_ref().map(|path| path.left.clone()).unwrap_or_default(),
+        profile: endpoint.profile,
+        counted_drops: Arc::default(),
+        usual_buffer_bytes: None,
+        socket,
+        transport,
+        path,
+        address,
+        receive_buffer_bytes,
+    })
 }
 
 #[cfg(test)]
@@ -364,7 +380,7 @@ mod tests {
         let udp = first[0][0].address().clone();
         let endpoints = [Endpoint::new(udp.clone()), endpoints[1].clone()];
         let kept: Vec<KeptSocket> = first.iter().flatten().map(|socket| socket.keep().unwrap()).collect();
-        kept.iter().for_each(KeptSocket::keep_path);
+        kept.iter().for_each(KeptSocket::leave);
         first[0][0].counted_drops.store(7, Relaxed);
         let sender = std::net::UdpSocket::bind(local(0)).unwrap();
         sender.send_to(b"waits", ip(&first[0][0])).unwrap();

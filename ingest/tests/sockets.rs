@@ -41,7 +41,7 @@ struct Running {
 fn bound(endpoints: &[Endpoint], threads: usize, limits: Limits) -> Bound {
     let (producers, consumers) = Exchange::open(threads, SHARDS, Batch::new);
     let routes = Routes::even(Partitions::DEFAULT, SHARDS);
-    let config = ListenerConfig { naming: Naming::new(7), limits, routes };
+    let config = ListenerConfig { naming: Naming::new(7), limits, routes, tap: Arc::default() };
     let stop = Stop::new();
     let sockets = bind(endpoints, threads).unwrap();
     let addresses = sockets[0].iter().map(|bound| bound.address().clone()).collect();

@@ -9,6 +9,7 @@ mod progress;
 pub mod query;
 pub mod status;
 mod table;
+pub mod tail;
 pub mod take_over;
 pub mod transfer;
 

@@ -25,6 +25,7 @@ mod operating;
 mod page;
 mod readme;
 mod retention;
+mod tail;
 mod torture;
 mod transports;
 mod types;

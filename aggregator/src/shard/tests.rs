@@ -103,3 +103,36 @@ fn one_measure_too_many_starts_checkpoints() {
     shard.tick(at(1002), false);
     assert_eq!(shard.outbox().checkpoints.iter().map(|job| job.series.len()).sum::<usize>(), 2);
 }
+
+/// Takes the checkpoints that the shard wants to be stored, and says that they are.
+fn store(shard: &mut Shard) -> usize {
+    let jobs = shard.outbox().checkpoints;
+    for job in &jobs {
+        shard.command(Command::Checkpointed { partition: job.partition, stored: true });
+    }
+    jobs.len()
+}
+
+#[test]
+fn whoever_hurries_is_told_when_all_that_was_dirty_is_stored() {
+    let mut shard = shard();
+    shard.tick(at(1000), false);
+    post(&mut shard, 1000, [(1, one(1000)), (2, one(1000))]);
+    let (reply, answer) = bounded(1);
+    shard.command(Command::Checkpoint(reply));
+    shard.tick(at(1001), false);
+    // Dirty again while that is stored, and nobody's hurry.
+    post(&mut shard, 1001, [(1, one(1001))]);
+    assert!(answer.try_recv().is_err());
+    assert_eq!(store(&mut shard), 2);
+    shard.tick(at(1002), false);
+    assert!(answer.try_recv().is_ok());
+    assert_eq!(store(&mut shard), 0);
+
+    let (reply, answer) = bounded(1);
+    shard.command(Command::Checkpoint(reply));
+    shard.tick(at(1003), false);
+    assert_eq!(store(&mut shard), 1);
+    shard.tick(at(1004), false);
+    assert!(answer.try_recv().is_ok());
+}

@@ -106,7 +106,7 @@ impl Parser {
 }
 
 /// The lines of a text that are not empty, trimmed.
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
