@@ -20,7 +20,7 @@ use orzo_aggregator::{
 };
 use orzo_base::{CachePadded, Consumer, Counter, Exchange, Producer, Stop};
 use orzo_http::{ApiSlot, Ctx};
-use orzo_ingest::{BoundSocket, Listener, ListenerConfig, ListenerCounters, Naming, Routes, Tap};
+use orzo_ingest::{BoundSocket, Listener, ListenerConfig, ListenerCounters, Routes, Tap};
 use orzo_model::resource::ResourceId;
 use orzo_model::{Batch, Kind, Timestamp};
 use orzo_store::index::{PrefixLimit, StatsdHome};
@@ -147,6 +147,12 @@ impl Daemon {
         if config.archive_policies.create_defaults {
             let made = defaults::create(&*stores.index, config.default_methods());
             made.context("cannot make the default archive policies")?;
+        }
+        let statsd = &config.statsd;
+        if !statsd.attribute_tags.is_empty() {
+            let (name, tags) = (&statsd.attribute_type, &statsd.attribute_tags);
+            let made = defaults::create_attribute_type(&*stores.index, name, tags, now());
+            made.with_context(|| format!("cannot make the resource type {name}"))?;
         }
         let (sockets, http, kept) = listen(config, plan)?;
         let runtime = runtime(plan)?;
@@ -349,7 +355,7 @@ fn listeners(
     (stop, tap): (&Stop, Arc<Tap>),
 ) -> Result<Vec<Listener>> {
     let listening = ListenerConfig {
-        naming: Naming { salt: stores.identity.salt, resource_tag: sockets::resource_tag(&config.statsd) },
+        naming: sockets::naming(&config.statsd, stores.identity.salt),
         limits: sockets::limits(&config.statsd),
         routes: Routes::even(stores.identity.partitions, plan.shards),
         tap,
@@ -560,6 +566,7 @@ fn statsd_rules(config: &Config) -> Result<StatsdRules> {
     Ok(StatsdRules {
         home: StatsdHome {
             resource_type: statsd.resource_type.clone(),
+            attribute_type: statsd.attribute_type.clone(),
             creator: statsd.creator.clone(),
             default_resource,
             metrics_max: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use hyper::header::HeaderName;
 use orzo_http::{AuthMode, PageFacts};
-use orzo_ingest::{Address, BoundSocket, Endpoint, Inherited, Limits, Spread};
+use orzo_ingest::{Address, BoundSocket, Endpoint, Inherited, Limits, Naming, Spread};
 use orzo_model::{MethodSet, Profile};
 use orzo_tuning::Plan;
 
@@ -51,9 +51,14 @@ fn endpoint(statsd: &Statsd, address: Address) -> Endpoint {
     }
 }
 
-/// The tag that names resources, as bytes.
-pub(crate) fn resource_tag(statsd: &Statsd) -> Option<Box<[u8]>> {
-    statsd.resource_tag.as_ref().map(|tag| tag.as_bytes().into())
+/// How lines get their series and resources, in a database with this salt.
+pub(crate) fn naming(statsd: &Statsd, salt: u64) -> Naming {
+    let bytes = |tag: &String| tag.as_bytes().into();
+    Naming {
+        salt,
+        resource_tag: statsd.resource_tag.as_ref().map(bytes),
+        attribute_tags: statsd.attribute_tags.iter().map(bytes).collect(),
+    }
 }
 
 /// Bounds of a listener.

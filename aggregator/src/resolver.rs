@@ -118,9 +118,11 @@ impl Resolver {
     fn series(&self, name: &Name) -> NewSeries {
         let Names { resource, metric, unit } = Names::split(name.flags, &name.bytes);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let resource = resource.map(text);
         NewSeries {
             hash_id: name.id,
-            resource: resource.map(text),
+            attributes: Names::attributes(name.flags, resource.as_deref()),
+            resource,
             name: text(metric),
             unit: unit.map(text),
             series: StatsdSeries { type_text: name.kind.wire_type().into(), kind: kind_of(name) },
@@ -267,6 +269,7 @@ mod tests {
         index.create_policy((*testing::policy()).clone()).unwrap();
         let home = StatsdHome {
             resource_type: "generic".into(),
+            attribute_type: "statsd".into(),
             creator: "statsd".into(),
             default_resource: "statsd".into(),
             metrics_max: None,

@@ -41,6 +41,13 @@ fn parse(criterion: &mut Criterion) {
             bencher.iter(|| parser.text(Profile::Native, black_box(datagram), &counters, &mut Blackhole));
         });
     }
+    // The same lines where two of the three tags become attributes of a resource.
+    let attribute_tags = ["env", "region"].map(|tag| Box::from(tag.as_bytes())).into();
+    let mut parser = Parser::new(Naming { attribute_tags, ..Naming::new(7) });
+    let (_, tagged) = &datagrams[2];
+    group.bench_function("attributes", |bencher| {
+        bencher.iter(|| parser.text(Profile::Native, black_box(tagged), &counters, &mut Blackhole));
+    });
     group.finish();
 }
 

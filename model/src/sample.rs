@@ -94,6 +94,8 @@ impl Flags {
     pub const HAS_UNIT: Flags = Flags(1 << 4);
     /// The sample came through a socket of [`Profile::Gnocchi`].
     pub const GNOCCHI: Flags = Flags(1 << 5);
+    /// The text of the resource is its attributes: `key=value`, joined by commas.
+    pub const HAS_ATTRIBUTES: Flags = Flags(1 << 6);
 
     /// Whether all bits of `other` are set.
     #[inline]
@@ -196,6 +198,14 @@ impl<'a> Names<'a> {
         let unit = part(flags.has(Flags::HAS_UNIT));
         Names { resource, metric, unit }
     }
+
+    /// The attributes that the text of a resource is, if the flags of its sample say so. Neither keys nor values hold a
+    /// comma, keys no `=`.
+    pub fn attributes(flags: Flags, resource: Option<&str>) -> Vec<(String, String)> {
+        let text = resource.filter(|_| flags.has(Flags::HAS_ATTRIBUTES)).unwrap_or_default();
+        let pairs = text.split(',').filter_map(|item| item.split_once('='));
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
 }
 
 /// Derives the ids of statsd series: the same on every thread, node and restart of one database.
@@ -257,6 +267,16 @@ mod tests {
         check(Flags::HAS_RESOURCE, "web1\0load", (Some("web1"), "load", None));
         check(Flags::HAS_UNIT, "load\0s", (None, "load", Some("s")));
         check(Flags::HAS_RESOURCE.with(Flags::HAS_UNIT), "web1\0load\0s", (Some("web1"), "load", Some("s")));
+    }
+
+    #[test]
+    fn the_text_of_a_resource_may_be_its_attributes() {
+        let flags = Flags::HAS_RESOURCE.with(Flags::HAS_ATTRIBUTES);
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let expected = [pair("env", "prod"), pair("host", "a=b")];
+        assert_eq!(Names::attributes(flags, Some("env=prod,host=a=b")), expected);
+        assert_eq!(Names::attributes(Flags::HAS_RESOURCE, Some("env=prod")), []);
+        assert_eq!(Names::attributes(Flags::NONE, None), []);
     }
 
     #[test]

@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use orzo_model::resource_type::GENERIC;
 use orzo_model::{Method, Partitions};
 
 use super::problem::Problem;
 use super::statsd::Statsd;
 use super::tree::{Config, Http};
 use super::values::{Auto, ByteSize, Measured, Span, range_text};
+use crate::defaults;
+
+/// Most tags that become attributes: each is looked for among the tags of each line that has any.
+const ATTRIBUTE_TAGS_MAX: usize = 16;
 
 /// Longest path of a unix socket that the kernel takes, without the closing NUL.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -127,6 +132,7 @@ fn check_statsd(statsd: &Statsd, problems: &mut Vec<Problem>) {
     if statsd.resource_type.is_empty() {
         problems.push(Problem::new("statsd.resource_type", "a resource type is needed"));
     }
+    check_attribute_tags(statsd, problems);
     let lists =
         [("statsd.unix_datagram", &statsd.unix_datagram), ("statsd.unix_stream", &statsd.unix_stream)];
     let mut seen = BTreeSet::new();
@@ -137,6 +143,28 @@ fn check_statsd(statsd: &Statsd, problems: &mut Vec<Problem>) {
                 problems.push(Problem::new(key, format!("{} is listed twice", path.display())));
             }
         }
+    }
+}
+
+fn check_attribute_tags(statsd: &Statsd, problems: &mut Vec<Problem>) {
+    let (tags, mut wrong) = (&statsd.attribute_tags, |key, what| problems.push(Problem::new(key, what)));
+    if tags.len() > ATTRIBUTE_TAGS_MAX {
+        wrong("statsd.attribute_tags", format!("more than {ATTRIBUTE_TAGS_MAX} tags"));
+    }
+    let plain = |tag: &str| tag.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    for tag in tags {
+        // The tag `unit` is the metric's.
+        if !plain(tag) || tag == "unit" || defaults::ATTRIBUTE.check(tag).is_err() {
+            wrong("statsd.attribute_tags", format!("\"{tag}\" cannot be the name of an attribute"));
+        }
+    }
+    let distinct: BTreeSet<&String> = tags.iter().collect();
+    if distinct.len() < tags.len() {
+        wrong("statsd.attribute_tags", "a tag is listed twice".into());
+    }
+    let name = &statsd.attribute_type;
+    if !tags.is_empty() && (name.is_empty() || name == GENERIC || name.contains('/')) {
+        wrong("statsd.attribute_type", format!("\"{name}\" cannot be a resource type with attributes"));
     }
 }
 
@@ -218,6 +246,16 @@ mod tests {
         check_keys(|c| c.statsd.flush_interval = Span::milliseconds(100), &[]);
         check_keys(|c| c.statsd.flush_interval = Span::milliseconds(99), &["statsd.flush_interval"]);
         check_keys(|c| c.threads.listeners = Auto::Is(65), &["threads.listeners"]);
+        let tags = |tags: &[&str]| tags.iter().map(|&tag| tag.to_owned()).collect::<Vec<_>>();
+        check_keys(|c| c.statsd.attribute_tags = tags(&["host", "env-2", "a_b"]), &[]);
+        for bad in [&["a", "a"][..], &["unit"], &["id"], &["a=b"], &["a,b"], &[""], &["a"; 17]] {
+            check_keys(|c| c.statsd.attribute_tags = tags(bad), &["statsd.attribute_tags"]);
+        }
+        check_keys(|c| c.statsd.attribute_type = "generic".into(), &[]);
+        let generic = |c: &mut Config| {
+            (c.statsd.attribute_tags, c.statsd.attribute_type) = (tags(&["a"]), "generic".into());
+        };
+        check_keys(generic, &["statsd.attribute_type"]);
         check_keys(|c| c.statsd.prefix_segments = 8, &[]);
         check_keys(|c| c.statsd.prefix_segments = 9, &["statsd.prefix_segments"]);
         check_keys(|c| c.statsd.max_new_series_per_second = 1_000_001, &["statsd.max_new_series_per_second"]);

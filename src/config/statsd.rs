@@ -82,6 +82,13 @@ pub struct Statsd {
     /// Tag whose value names the resource of a line; empty: all lines belong to `resource_id`. Default: `"host"`.
     #[serde(with = "blank")]
     pub resource_tag: Option<String>,
+    /// Tags that become attributes: a line that has any of them belongs to a resource of the type `attribute_type` for
+    /// just this combination of their values, whatever `resource_tag` says. Their names may have letters, digits, `_`
+    /// and `-`; at most 16. Default: `[]`.
+    pub attribute_tags: Vec<String>,
+    /// Resource type of those resources; made at the start, and given the attributes that it lacks, if there are
+    /// `attribute_tags`. Default: `"statsd"`.
+    pub attribute_type: String,
     /// Creator of the resources and metrics made for statsd. Default: `"admin"`.
     pub creator: String,
     /// Receive buffer asked of the kernel for each socket; it grants no more than `net.core.rmem_max` unless the
@@ -137,6 +144,8 @@ impl Default for Statsd {
             resource_id: RESOURCE_ID,
             resource_type: "generic".into(),
             resource_tag: Some("host".into()),
+            attribute_tags: Vec::new(),
+            attribute_type: "statsd".into(),
             creator: "admin".into(),
             receive_buffer_bytes: ByteSize::mib(32),
             udp_spread: UdpSpread::Sender,

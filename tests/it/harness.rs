@@ -113,6 +113,11 @@ impl Daemon {
         Daemon { child: None, dir, http, statsd, extra, extra_http, wrapper, environment }
     }
 
+    /// Other keys of `[statsd]` from the next start on.
+    pub(crate) fn reconfigure(&mut self, extra: &str) {
+        self.extra = extra.to_owned();
+    }
+
     /// Starts the daemon from now on behind these words of a shell; they must end in `exec`.
     pub(crate) fn wrap(&mut self, words: &str) {
         self.wrapper = words.to_owned();

@@ -7,6 +7,7 @@
 
 mod harness;
 
+mod attributes;
 mod bounds;
 mod cli;
 mod clients;
@@ -16,6 +17,7 @@ mod damage;
 mod foreign_clients;
 mod full_disk;
 mod gnocchiclient;
+mod guides;
 mod http;
 mod lifetime;
 mod load;

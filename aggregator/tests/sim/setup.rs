@@ -121,6 +121,7 @@ pub(crate) fn rules() -> StatsdRules {
     StatsdRules {
         home: StatsdHome {
             resource_type: "generic".into(),
+            attribute_type: "statsd".into(),
             creator: "statsd".into(),
             default_resource: "statsd".into(),
             metrics_max: None,

@@ -20,7 +20,7 @@ enum Place {
 /// Reads metric lines; keeps the buffers between them.
 pub(super) struct MetricLines {
     ids: SeriesIds,
-    resource_tag: Option<Box<[u8]>>,
+    naming: Naming,
     /// What the line holds so far.
     samples: Vec<(Sample, Place)>,
     /// Names that had to be put together.
@@ -29,8 +29,7 @@ pub(super) struct MetricLines {
 
 impl MetricLines {
     pub(super) fn new(naming: Naming) -> Self {
-        let Naming { salt, resource_tag } = naming;
-        MetricLines { ids: SeriesIds::new(salt), resource_tag, samples: Vec::new(), names: Vec::new() }
+        MetricLines { ids: SeriesIds::new(naming.salt), naming, samples: Vec::new(), names: Vec::new() }
     }
 
     /// Reads one line of valid UTF-8 and pushes its samples, all or none. Returns the kind of the first
@@ -99,7 +98,7 @@ impl MetricLines {
         }
         let start = self.names.len();
         let suffix = (!is_native).then_some(kind);
-        let composed = name::compose(&mut self.names, name, tags, self.resource_tag.as_deref(), suffix)?;
+        let composed = name::compose(&mut self.names, name, tags, &self.naming, suffix)?;
         let flags = flags.with(composed.flags);
         let id = self.ids.id(kind, flags, &self.names[start..start + composed.identity_len]);
         Ok((sample(id, flags, composed.len), Place::Composed(start)))

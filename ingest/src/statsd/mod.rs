@@ -44,12 +44,15 @@ pub struct Naming {
     pub salt: u64,
     /// The tag whose value is the text of the resource; `None`: all is on the default resource.
     pub resource_tag: Option<Box<[u8]>>,
+    /// Tags that together are the resource of a line that has any of them, and its attributes. They hold neither `,`
+    /// nor `=`.
+    pub attribute_tags: Box<[Box<[u8]>]>,
 }
 
 impl Naming {
-    /// With the default resource tag, `host`.
+    /// With the default resource tag, `host`, and no attributes.
     pub fn new(salt: u64) -> Self {
-        Naming { salt, resource_tag: Some(Box::from(*b"host")) }
+        Naming { salt, resource_tag: Some(Box::from(*b"host")), attribute_tags: Box::default() }
     }
 }
 

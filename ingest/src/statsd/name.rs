@@ -4,8 +4,8 @@ use memchr::{memchr, memchr3};
 use orzo_model::DropReason::{self, EmptyName, NameTooLong, NoColon};
 use orzo_model::{Flags, Kind, Names};
 
-use super::scan;
 use super::tags::Tags;
+use super::{Naming, scan};
 use crate::limits::{METRIC_CHARS_MAX, RESOURCE_CHARS_MAX, UNIT_CHARS_MAX};
 
 /// The tag that names the unit of a metric.
@@ -86,37 +86,24 @@ pub(super) struct Composed {
 /// Appends `[resource NUL] name[@k=v,…][|type] [NUL unit]` to `out`. `suffix` is the kind whose type ends
 /// the name, in the profile that wants it.
 ///
-/// A resource or unit tag whose value cannot be one (empty, too long) stays an ordinary tag.
+/// Tags whose values cannot be a resource or a unit (empty, too long) stay ordinary tags.
 pub(super) fn compose(
     out: &mut Vec<u8>,
     name: &Name<'_>,
     tags: &Tags<'_>,
-    resource_tag: Option<&[u8]>,
+    naming: &Naming,
     suffix: Option<Kind>,
 ) -> Result<Composed, DropReason> {
-    let resource = tags.place(resource_tag).filter(|at| fits(tags.get(*at).1, RESOURCE_CHARS_MAX));
-    let unit = tags.place(Some(UNIT_TAG)).filter(|at| fits(tags.get(*at).1, UNIT_CHARS_MAX));
-    let unit = unit.filter(|at| Some(*at) != resource);
-
     let start = out.len();
-    if let Some(at) = resource {
-        out.extend_from_slice(tags.get(at).1);
-        clean(&mut out[start..]);
-        out.push(Names::SEPARATOR);
-    }
+    let (taken, has_resource) = compose_resource(out, tags, naming);
+    let unit = tags.place(Some(UNIT_TAG)).filter(|at| fits(tags.get(*at).1, UNIT_CHARS_MAX));
+    let unit = unit.filter(|at| taken & 1 << at == 0);
+
     let metric = out.len();
     out.extend_from_slice(name.head);
     out.extend_from_slice(name.tail);
-    let mut between = b'@';
-    for (at, (key, value)) in tags.iter().enumerate() {
-        if Some(at) != resource && Some(at) != unit {
-            out.push(between);
-            out.extend_from_slice(key);
-            out.push(b'=');
-            out.extend_from_slice(value);
-            between = b',';
-        }
-    }
+    let taken = taken | unit.map_or(0, |at| 1 << at);
+    compose_tags(out, tags, !taken, Some(b'@'));
     clean(&mut out[metric..]);
     if let Some(kind) = suffix {
         out.push(b'|');
@@ -132,8 +119,47 @@ pub(super) fn compose(
         out.extend_from_slice(tags.get(at).1);
         clean(&mut out[unit..]);
     }
-    let flags = Flags::HAS_RESOURCE.when(resource.is_some()).with(Flags::HAS_UNIT.when(unit.is_some()));
+    let flags = has_resource.with(Flags::HAS_UNIT.when(unit.is_some()));
     Ok(Composed { len: out.len() - start, identity_len, flags })
+}
+
+/// Appends the text of the resource, if tags name one: the attributes they are, else the value of the resource tag.
+/// Returns which tags that took, as bits by their places.
+#[inline]
+fn compose_resource(out: &mut Vec<u8>, tags: &Tags<'_>, naming: &Naming) -> (u64, Flags) {
+    let start = out.len();
+    let attributes = tags.among(&naming.attribute_tags);
+    if attributes != 0 {
+        compose_tags(out, tags, attributes, None);
+        clean(&mut out[start..]);
+        if is_at_most(&out[start..], RESOURCE_CHARS_MAX) {
+            out.push(Names::SEPARATOR);
+            return (attributes, Flags::HAS_RESOURCE.with(Flags::HAS_ATTRIBUTES));
+        }
+        out.truncate(start);
+    }
+    let tag = tags.place(naming.resource_tag.as_deref());
+    let Some(at) = tag.filter(|at| fits(tags.get(*at).1, RESOURCE_CHARS_MAX)) else {
+        return (0, Flags::NONE);
+    };
+    out.extend_from_slice(tags.get(at).1);
+    clean(&mut out[start..]);
+    out.push(Names::SEPARATOR);
+    (1 << at, Flags::HAS_RESOURCE)
+}
+
+/// Appends those tags whose places have a bit, each behind a comma, but the first behind `before`.
+#[inline]
+fn compose_tags(out: &mut Vec<u8>, tags: &Tags<'_>, chosen: u64, mut before: Option<u8>) {
+    for (at, (key, value)) in tags.iter().enumerate() {
+        if chosen & 1 << at != 0 {
+            out.extend(before);
+            out.extend_from_slice(key);
+            out.push(b'=');
+            out.extend_from_slice(value);
+            before = Some(b',');
+        }
+    }
 }
 
 /// Names hold no `/`, which is a path's, and no NUL, which separates the parts that ride along.
@@ -158,6 +184,16 @@ mod tests {
     use super::*;
 
     fn check(name: &str, field: &str, suffix: Option<Kind>, expected: Result<&str, DropReason>) {
+        check_naming(&Naming::new(0), name, field, suffix, expected);
+    }
+
+    fn check_naming(
+        naming: &Naming,
+        name: &str,
+        field: &str,
+        suffix: Option<Kind>,
+        expected: Result<&str, DropReason>,
+    ) {
         let mut out = b"before".to_vec();
         let line = format!("{name}:rest");
         let mut name = Name::default();
@@ -166,7 +202,7 @@ mod tests {
             let mut tags = Tags::default();
             name.tags_into(&mut tags)?;
             tags.add_field(field.as_bytes())?;
-            compose(&mut out, &name, &tags, Some(b"host"), suffix)
+            compose(&mut out, &name, &tags, naming, suffix)
         });
         let seen = composed.map(|composed| {
             let bytes = &out[b"before".len()..];
@@ -198,6 +234,20 @@ mod tests {
         check("cpu", "host,unit", None, Ok("cpu@host=,unit="));
         let long = "u".repeat(UNIT_CHARS_MAX + 1);
         check("cpu", &format!("unit:{long}"), None, Ok(&format!("cpu@unit={long}")));
+    }
+
+    #[test]
+    fn chosen_tags_are_the_resource_whatever_the_resource_tag_says() {
+        let keys = ["service", "env"].map(|key| Box::from(key.as_bytes()));
+        let naming = Naming { attribute_tags: Box::from(keys), ..Naming::new(0) };
+        let check = |field: &str, expected: &str| check_naming(&naming, "hits", field, None, Ok(expected));
+        check("service:web,az:1,env:a/b", "env=a_b,service=web\0hits@az=1");
+        check("env:prod,host:web1,unit:s", "env=prod\0hits@host=web1\0s");
+        check("env:,host:web1", "web1\0hits@env=");
+        check("az:1", "hits@az=1");
+        let long = "e".repeat(RESOURCE_CHARS_MAX - "env=".len() + 1);
+        check_naming(&naming, "x", &format!("env:{long},host:a"), None, Err(NameTooLong));
+        check(&format!("env:{}", &long[1..]), &format!("env={}\0hits", &long[1..]));
     }
 
     #[test]

@@ -197,13 +197,31 @@ fn read_values(group: &mut Group, text: &str) -> Result<(), DropReason> {
 
 /// The name that rides along (resource tag: `host`), and the part of it that is the identity.
 fn ride_along(name: &str, group: &Group, profile: Profile) -> Result<(String, String), DropReason> {
+    ride_along_with(&[], name, group.tags.clone(), group.kind(profile), profile)
+}
+
+/// The same where these tags become attributes.
+pub(super) fn ride_along_with(
+    attribute_tags: &[&str],
+    name: &str,
+    mut tags: TagMap,
+    kind: Kind,
+    profile: Profile,
+) -> Result<(String, String), DropReason> {
     let clean = |text: &str| text.replace(['/', '\0'], "_");
-    let mut tags = group.tags.clone();
+    let is_chosen = |key: &str, value: &str| attribute_tags.contains(&key) && !value.is_empty();
+    let chosen = tags.iter().filter(|(key, value)| is_chosen(key, value));
+    let text = chosen.map(|(key, value)| clean(&format!("{key}={value}"))).collect::<Vec<_>>().join(",");
+    let attributes = Some(text).filter(|text| (1..=RESOURCE_CHARS_MAX).contains(&text.chars().count()));
+    if attributes.is_some() {
+        tags.retain(|key, value| !is_chosen(key, value));
+    }
     let mut take = |key: &str, chars_max: usize| {
         let fits = tags.get(key).is_some_and(|value| (1..=chars_max).contains(&value.chars().count()));
         if fits { tags.remove(key).map(|value| clean(&value)) } else { None }
     };
-    let resource = take("host", RESOURCE_CHARS_MAX).map_or(String::new(), |text| text + "\0");
+    let resource = attributes.or_else(|| take("host", RESOURCE_CHARS_MAX));
+    let resource = resource.map_or(String::new(), |text| text + "\0");
     let unit = take("unit", UNIT_CHARS_MAX).map_or(String::new(), |text| "\0".to_owned() + &text);
     let items: Vec<String> = tags.iter().map(|(key, value)| clean(&format!("{key}={value}"))).collect();
     let mut metric = clean(name);
@@ -211,7 +229,7 @@ fn ride_along(name: &str, group: &Group, profile: Profile) -> Result<(String, St
         metric += &format!("@{}", items.join(","));
     }
     if profile == Profile::Gnocchi {
-        metric += &format!("|{}", group.kind(profile).wire_type());
+        metric += &format!("|{}", kind.wire_type());
     }
     if metric.chars().count() > METRIC_CHARS_MAX {
         return Err(NameTooLong);

@@ -27,6 +27,16 @@ impl<'a> Tags<'a> {
         self.0.iter().position(|(other, _)| Some(*other) == key)
     }
 
+    /// Which tags have one of these keys and a value, as bits by their places.
+    #[inline]
+    pub(super) fn among(&self, keys: &[Box<[u8]>]) -> u64 {
+        const { assert!(TAGS_MAX <= u64::BITS as usize) }
+        let chosen = |(key, value): &(&[u8], &[u8])| {
+            u64::from(!value.is_empty() && keys.iter().any(|chosen| **chosen == **key))
+        };
+        self.0.iter().enumerate().fold(0, |bits, (at, tag)| bits | chosen(tag) << at)
+    }
+
     /// Key and value of the tag at `place`.
     #[inline]
     pub(super) fn get(&self, place: usize) -> (&'a [u8], &'a [u8]) {

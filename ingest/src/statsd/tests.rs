@@ -1,7 +1,7 @@
 //! The parser against the golden vectors and against its slow twin.
 
 use orzo_base::Counter;
-use orzo_model::{DropReason, Kind, Profile, Sample, SeriesIds};
+use orzo_model::{DropReason, Kind, Names, Profile, Sample, SeriesIds};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -32,8 +32,12 @@ enum Outcome {
 }
 
 fn parse(profile: Profile, text: &[u8]) -> (ListenerCounters, Vec<(Sample, String)>) {
+    parse_with(Naming::new(SALT), profile, text)
+}
+
+fn parse_with(naming: Naming, profile: Profile, text: &[u8]) -> (ListenerCounters, Vec<(Sample, String)>) {
     let (counters, mut collected) = (ListenerCounters::default(), Collected::default());
-    Parser::new(Naming::new(SALT)).text(profile, text, &counters, &mut collected);
+    Parser::new(naming).text(profile, text, &counters, &mut collected);
     let skipped = counters.events.get() + counters.checks.get();
     assert_eq!(counters.lines.get(), counters.lines_accepted() + skipped + counters.lines_dropped());
     assert_eq!(counters.samples.get(), collected.0.len() as u64);
@@ -290,6 +294,31 @@ proptest! {
     fn parser_equals_its_twin(line in prop_oneof![pieces(), likely()], gnocchi: bool) {
         let profile = if gnocchi { Profile::Gnocchi } else { Profile::Native };
         prop_assert_eq!(outcome(profile, &line), expected(profile, &line));
+    }
+
+    #[test]
+    fn chosen_tags_equal_the_twin(items in prop::collection::vec(
+        (prop::sample::select(vec!["service", "env", "host", "az", "unit"]), "[ab/=]{0,3}|x{140,150}|y{280,290}"), 0..6,
+    )) {
+        let keys = ["service", "env"];
+        let attribute_tags = keys.map(|key| Box::from(key.as_bytes())).into();
+        let naming = Naming { attribute_tags, ..Naming::new(SALT) };
+        let field: Vec<String> = items.iter().map(|(key, value)| format!("{key}:{value}")).collect();
+        let line = format!("n:1|c|#{}", field.join(","));
+        let tags: TagMap = items.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        let (counters, samples) = parse_with(naming, Profile::Native, line.as_bytes());
+        match oracle::ride_along_with(&keys, "n", tags, Kind::Counter, Profile::Native) {
+            Ok((name, identity)) => {
+                let (sample, seen) = &samples[0];
+                prop_assert_eq!(seen, &name);
+                let ids = SeriesIds::new(SALT);
+                prop_assert_eq!(sample.id, ids.id(Kind::Counter, sample.flags, identity.as_bytes()));
+                let text = sample.names(name.as_bytes()).resource.map(|text| String::from_utf8_lossy(text));
+                let attributes = Names::attributes(sample.flags, text.as_deref());
+                prop_assert!(attributes.iter().all(|(key, value)| keys.contains(&key.as_str()) && !value.is_empty()));
+            }
+            Err(reason) => prop_assert_eq!(counters.drops[reason.index()].get(), 1),
+        }
     }
 
     #[test]

@@ -10,6 +10,9 @@ use orzo_model::{ArchivePolicy, MetricId};
 pub struct StatsdHome {
     /// The type of resources made for it. It must exist and require no attributes.
     pub resource_type: String,
+    /// The type of resources that are made of attributes. It must exist; attributes that it does not have as text are
+    /// left out.
+    pub attribute_type: String,
     /// The principal who makes resources and metrics.
     pub creator: String,
     /// Names the resource of series that name none.
@@ -41,6 +44,8 @@ pub struct NewSeries {
     pub hash_id: MetricId,
     /// Text that names the resource; `None`: the door's default one.
     pub resource: Option<String>,
+    /// What that resource gets if it is made now.
+    pub attributes: Vec<(String, String)>,
     /// Name of the metric, tags included.
     pub name: String,
     /// What its values count.

@@ -24,6 +24,7 @@ pub(super) fn run(database: &Database) {
 fn home() -> StatsdHome {
     StatsdHome {
         resource_type: "generic".to_owned(),
+        attribute_type: "statsd".to_owned(),
         creator: "statsd".to_owned(),
         default_resource: "default".to_owned(),
         metrics_max: None,
@@ -40,6 +41,7 @@ fn series(name: &str, type_text: &str) -> NewSeries {
     NewSeries {
         hash_id: hash(&format!("{name}{type_text}")),
         resource: None,
+        attributes: Vec::new(),
         name: name.to_owned(),
         unit: None,
         series: StatsdSeries { type_text: type_text.to_owned(), kind: SeriesKind::Event },

@@ -5,6 +5,7 @@
 
 use orzo_model::metric::{NAME_CHARS_MAX, UNIT_CHARS_MAX};
 use orzo_model::resource::ResourceId;
+use orzo_model::resource_type::{AttributeKind, Value};
 use orzo_model::{MetricId, Timestamp};
 
 use super::KvIndex;
@@ -225,16 +226,18 @@ impl Transaction<'_> {
             return Ok(true);
         }
         let text = series.resource.as_deref().unwrap_or(&home.default_resource);
+        let resource_type =
+            if series.attributes.is_empty() { &home.resource_type } else { &home.attribute_type };
         let made = self.create_resource(&NewResource {
             id,
             original_id: text.to_owned(),
-            resource_type: home.resource_type.clone(),
+            resource_type: resource_type.clone(),
             creator: home.creator.clone(),
             user_id: None,
             project_id: None,
             started_at: None,
             ended_at: None,
-            attributes: Vec::new(),
+            attributes: self.attributes(resource_type, series),
             metrics: Vec::new(),
             now,
         });
@@ -243,6 +246,17 @@ impl Transaction<'_> {
             Err(Error::NotFound(..) | Error::Outdated(_)) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Those attributes of a series that its resource's type has.
+    fn attributes(&self, resource_type: &str, series: &NewSeries) -> Vec<(String, Value)> {
+        let Ok(entry) = self.catalog.resource_type(resource_type) else { return Vec::new() };
+        let is_text = |name: &str| {
+            let attribute = entry.public.attributes.get(name);
+            attribute.is_some_and(|attribute| matches!(attribute.kind, AttributeKind::Text { .. }))
+        };
+        let known = series.attributes.iter().filter(|(name, _)| is_text(name));
+        known.map(|(name, value)| (name.clone(), Value::Text(value.clone()))).collect()
     }
 
     /// The id wished for, unless it is in use or burned; else a random one of the same partition.
