@@ -42,7 +42,7 @@ use crate::scrape::Scrape;
 use crate::stores::Stores;
 use crate::take_over::{Kept, Successor};
 use crate::threads::{join, spawn};
-use crate::{defaults, janitor, logging, medic, notify, reload, sockets, take_over};
+use crate::{janitor, logging, medic, notify, reload, sockets, stores, take_over};
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn serve(file: Option<&Path>) -> ExitCode {
@@ -75,11 +75,7 @@ fn run(file: Option<&Path>, config: &Config, level: Level) -> Result<()> {
     let successor = Successor::new(file.map(Path::to_owned))?;
     let plan = orzo_tuning::plan(&Machine::read(), &config.wishes());
     plan.reasons.iter().for_each(|reason| tracing::info!("{reason}"));
-    let mut daemon = Daemon::start(config, &plan)?;
-    let (mut ends, mut hangup) = {
-        let _runtime = daemon.runtime.enter();
-        (EndSignals::new()?, signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?)
-    };
+    let (mut daemon, (mut ends, mut hangup)) = Daemon::start(config, &plan)?;
     let (take_over, mut wanted) = unbounded_channel();
     daemon.open_control(config, successor.clone(), take_over)?;
     notify::watchdog(daemon.handle.clone()).context("cannot start the watchdog")?;
@@ -140,20 +136,8 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(config: &Config, plan: &Plan) -> Result<Self> {
-        let opening = Instant::now();
-        let stores = Stores::open(config, plan)?;
-        tracing::info!(took_ms = opening.elapsed().as_millis() as u64, "opened the store");
-        if config.archive_policies.create_defaults {
-            let made = defaults::create(&*stores.index, config.default_methods());
-            made.context("cannot make the default archive policies")?;
-        }
-        let statsd = &config.statsd;
-        if !statsd.attribute_tags.is_empty() {
-            let (name, tags) = (&statsd.attribute_type, &statsd.attribute_tags);
-            let made = defaults::create_attribute_type(&*stores.index, name, tags, now());
-            made.with_context(|| format!("cannot make the resource type {name}"))?;
-        }
+    fn start(config: &Config, plan: &Plan) -> Result<(Self, Signals)> {
+        let stores = stores::open(config, plan, now())?;
         let (sockets, http, kept) = listen(config, plan)?;
         let runtime = runtime(plan)?;
         let (producers, lanes) = Exchange::open(plan.listeners, plan.shards, Batch::new);
@@ -181,6 +165,8 @@ impl Daemon {
             host: host_name(),
             threads: plan.shards.max(2),
         };
+        // ORDER: before anybody is answered, who may then want the daemon to end.
+        let signals = runtime.block_on(async { signals() })?;
         let (stop_http, http_stops) = oneshot::channel();
         let ctx = Ctx { index: stores.index.clone(), engine: Arc::new(engine), clock: now };
         let server = orzo_http::Server::new(reload::api(config, plan, ctx.clone())?);
@@ -198,7 +184,7 @@ impl Daemon {
         if let Some(deaf_ms) = take_over::deaf_ms() {
             tracing::info!(deaf_ms, "took over: what came meanwhile waited in the kernel");
         }
-        Ok(Daemon {
+        let daemon = Daemon {
             runtime,
             stores,
             handle,
@@ -214,7 +200,8 @@ impl Daemon {
             serving,
             janitor,
             medic,
-        })
+        };
+        Ok((daemon, signals))
     }
 
     fn open_control(
@@ -393,6 +380,13 @@ fn start_listeners(listeners: Vec<Listener>) -> Result<Vec<JoinHandle<std::io::R
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     if name.trim().is_empty() { "localhost".into() } else { name.trim().into() }
+}
+
+/// Those that ask for an end, and the one that asks for a reload.
+type Signals = (EndSignals, Signal);
+
+fn signals() -> Result<Signals> {
+    Ok((EndSignals::new()?, signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?))
 }
 
 /// The signals that ask for an end. None is missed while somebody has this.

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
-use orzo_model::Partitions;
+use orzo_model::{Partitions, Timestamp};
 use orzo_store::index::KvIndex;
 use orzo_store::{Aggregates, Backlog, Guarded, Identity, Index, Kv, KvAggregates, KvBacklog};
 use orzo_store_rocks::{RocksKv, Tuning};
@@ -13,6 +14,7 @@ use orzo_tuning::Plan;
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::defaults;
 
 /// Everything that is kept.
 #[derive(Clone)]
@@ -26,7 +28,7 @@ pub(crate) struct Stores {
 
 impl Stores {
     /// Opens the data directory, or makes it.
-    pub(crate) fn open(config: &Config, plan: &Plan) -> Result<Self> {
+    fn open(config: &Config, plan: &Plan) -> Result<Self> {
         let directory = directory(&config.data_dir);
         fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let tuning = Tuning {
@@ -49,6 +51,23 @@ impl Stores {
             identity,
         })
     }
+}
+
+/// The stores, with what the configuration wants to be there from the start.
+pub(crate) fn open(config: &Config, plan: &Plan, now: Timestamp) -> Result<Stores> {
+    let opening = Instant::now();
+    let stores = Stores::open(config, plan)?;
+    tracing::info!(took_ms = opening.elapsed().as_millis() as u64, "opened the store");
+    if config.archive_policies.create_defaults {
+        let made = defaults::create(&*stores.index, config.default_methods());
+        made.context("cannot make the default archive policies")?;
+    }
+    let (name, tags) = (&config.statsd.attribute_type, &config.statsd.attribute_tags);
+    if !tags.is_empty() {
+        let made = defaults::create_attribute_type(&*stores.index, name, tags, now);
+        made.with_context(|| format!("cannot make the resource type {name}"))?;
+    }
+    Ok(stores)
 }
 
 /// Where in a data directory the database is.

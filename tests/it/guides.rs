@@ -24,29 +24,25 @@ fn run(command: &mut Command) -> String {
     text
 }
 
+/// What runs a text in a language.
+fn program(language: &str, text: &str) -> Command {
+    let (interpreter, flag) = match language {
+        "sh" => ("bash".into(), "-c"),
+        "python" => (clients().join("venv/bin/python"), "-c"),
+        "js" => ("node".into(), "-e"),
+        other => panic!("nothing runs {other}"),
+    };
+    let mut command = Command::new(interpreter);
+    command.env("NODE_PATH", clients().join("node_modules")).args([flag, text]);
+    command
+}
+
 #[test]
 fn the_examples_of_clients_send_what_they_say() {
-    let interpreters: [(&str, fn(&str) -> Command); 3] = [
-        ("sh", |text| {
-            let mut command = Command::new("bash");
-            command.args(["-c", text]);
-            command
-        }),
-        ("python", |text| {
-            let mut command = Command::new(clients().join("venv/bin/python"));
-            command.args(["-c", text]);
-            command
-        }),
-        ("js", |text| {
-            let mut command = Command::new("node");
-            command.env("NODE_PATH", clients().join("node_modules")).args(["-e", text]);
-            command
-        }),
-    ];
-    for (language, interpreter) in interpreters {
+    for language in ["sh", "python", "js"] {
         let mut daemon = Daemon::start();
         let [example] = blocks(STATSD, language)[..] else { panic!("one example in {language} is expected") };
-        run(&mut interpreter(&example.replace("8125", &daemon.statsd.port().to_string())));
+        run(&mut program(language, &example.replace("8125", &daemon.statsd.port().to_string())));
         daemon.await_total("shop.orders@env=prod", "sum", 3.0);
         daemon.await_newest("shop.queue@env=prod", "last", 7.0);
         daemon.await_total("shop.checkout@env=prod", "sum", 320.0);
