@@ -384,7 +384,7 @@ pub(super) mod tests {
         let refused = |shape: Shape| render(&shape, 1, false).is_err();
         assert!(refused(shape(0, "c")));
         assert!(refused(Shape { one_in: 3, ..shape(1, "c") }));
-        assert!(refused(Shape { tags: 5, ..shape(1, "c") }));
+        assert!(refused(Shape { tags: 6, ..shape(1, "c") }));
         assert!(refused(Shape { prefix: "a:1|c".into(), ..shape(1, "c") }));
         assert!(refused(Shape { lines_per_datagram: 0, ..shape(1, "c") }));
         assert!(refused(Shape { lines_per_datagram: 5000, ..shape(1, "c") }));
