@@ -32,10 +32,10 @@ pub const COMMIT_INTERVAL_NS: u64 = orzo_model::SECOND;
 /// Raw measures that wait for a checkpoint in one shard before it starts early; 16 bytes each.
 pub const DIRTY_MEASURES: usize = 4 << 20;
 /// Measures that one shard lets wait for checkpoints if that takes longer than the least age: about what it replays in
-/// half a minute.
+/// three quarters of a minute.
 pub const REPLAY_MEASURES: u64 = 32_000_000;
 /// Checkpoints of a series are not made more often because much comes in, in nanoseconds.
-pub const CHECKPOINT_AGE_MIN_NS: u64 = 600 * orzo_model::SECOND;
+pub const CHECKPOINT_AGE_MIN_NS: u64 = 240 * orzo_model::SECOND;
 /// A series that speaks after such a silence is told of at once, since its resource may have an end; one that
 /// goes on speaking, at each checkpoint.
 pub const SILENCE_NS: u64 = 60 * orzo_model::SECOND;

@@ -241,7 +241,7 @@ pub struct Store {
     /// Default: `"auto"`. Bounds: 4 MiB to 1 TiB.
     pub write_buffers: Auto<ByteSize>,
     /// Longest time that a measure waits in the log before its rollups are written; also what a start after a crash
-    /// replays. If so much comes in that this would take long, it is less, but not below 10 minutes; see `docs/recovery.md`.
+    /// replays. If so much comes in that this would take long, it is less, but not below 4 minutes; see `docs/recovery.md`.
     /// Default: `"1h"`. Bounds: 1s to 24h.
     pub checkpoint_age: Span,
     /// Time between two syncs of the log where nothing waits for one. Default: `"1s"`. Bounds: 10ms to 10m.
