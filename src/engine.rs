@@ -42,18 +42,19 @@ impl orzo_http::Engine for Engine {
     }
 
     fn read(&self, query: &Query) -> Result<Column, EngineError> {
-        let columns = self.read_all(std::slice::from_ref(query))?;
+        let columns = self.read_all(std::slice::from_ref(query), 1)?;
         Ok(columns.into_iter().next().unwrap_or_default())
     }
 
-    fn read_all(&self, queries: &[Query]) -> Result<Vec<Column>, EngineError> {
+    fn read_all(&self, queries: &[Query], beside: usize) -> Result<Vec<Column>, EngineError> {
         let key =
             |query: &Query| ReadKey { id: query.metric, width: query.granularity, method: query.method };
         // ORDER: memory first, then the store. What is missing from memory was stored before the store is
         // read, so nothing falls in between.
         let fresh = self.handle.read(&queries.iter().map(key).collect::<Vec<_>>());
         let mut jobs: Vec<(&Query, Column)> = queries.iter().zip(fresh).collect();
-        let each = jobs.len().div_ceil(self.threads).max(SERIES_PER_THREAD);
+        let threads = self.threads.div_ceil(beside);
+        let each = jobs.len().div_ceil(threads).max(SERIES_PER_THREAD);
         let mut parts: Vec<_> = jobs.chunks_mut(each).collect();
         let Some(own) = parts.pop() else { return Ok(Vec::new()) };
         thread::scope(|scope| {

@@ -1,6 +1,6 @@
 //! How much one request may read, all its groups, granularities and series together.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use orzo_model::ops::Limits;
 
@@ -9,13 +9,13 @@ use crate::error::Outcome;
 /// What is left of the limits of a query.
 pub(crate) struct Allowance {
     limits: Limits,
-    series: Cell<usize>,
-    points: Cell<usize>,
+    series: AtomicUsize,
+    points: AtomicUsize,
 }
 
 impl Allowance {
     pub(crate) fn new(limits: Limits) -> Self {
-        Allowance { limits, series: Cell::new(0), points: Cell::new(0) }
+        Allowance { limits, series: AtomicUsize::new(0), points: AtomicUsize::new(0) }
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -33,7 +33,7 @@ impl Allowance {
     }
 }
 
-fn add(total: &Cell<usize>, more: usize) -> usize {
-    total.set(total.get().saturating_add(more));
-    total.get()
+/// Relaxed: a number, ordered with nothing.
+fn add(total: &AtomicUsize, more: usize) -> usize {
+    total.fetch_add(more, Relaxed).saturating_add(more)
 }

@@ -1,6 +1,6 @@
 //! One request at work: everything a handler needs, in one place.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use hyper::header::{HeaderValue, LOCATION};
 use hyper::{Method, StatusCode};
@@ -29,7 +29,7 @@ pub(crate) struct Call<'a> {
     pub(crate) patience: &'a Patience,
     /// What is left of what a query may read.
     pub(crate) allowance: Allowance,
-    identity: OnceCell<Outcome<Identity>>,
+    identity: OnceLock<Outcome<Identity>>,
 }
 
 /// What a method does on some path.
@@ -38,7 +38,7 @@ pub(crate) type Action<'f> = (Method, &'f dyn Fn() -> Outcome);
 impl<'a> Call<'a> {
     pub(crate) fn new(api: &'a Api, request: &'a Request, patience: &'a Patience) -> Self {
         let allowance = Allowance::new(api.config.limits.of_query());
-        Call { api, request, now: (api.ctx.clock)(), patience, allowance, identity: OnceCell::new() }
+        Call { api, request, now: (api.ctx.clock)(), patience, allowance, identity: OnceLock::new() }
     }
 
     pub(crate) fn index(&self) -> &'a dyn Index {
@@ -50,16 +50,17 @@ impl<'a> Call<'a> {
     }
 
     /// Reads series that the allowance has been asked for, in their order: 400, 503 where it or patience ends.
-    pub(crate) fn read_all(&self, queries: &[engine::Query]) -> Outcome<Vec<Column>> {
+    /// `beside` so many others run at the same time.
+    pub(crate) fn read_all(&self, queries: &[engine::Query], beside: usize) -> Outcome<Vec<Column>> {
         self.patience.check()?;
-        let columns = self.engine().read_all(queries)?;
+        let columns = self.engine().read_all(queries, beside)?;
         self.allowance.take_points(columns.iter().map(Column::len).sum())?;
         Ok(columns)
     }
 
     /// Reads one.
     pub(crate) fn read(&self, query: &engine::Query) -> Outcome<Column> {
-        let columns = self.read_all(std::slice::from_ref(query))?;
+        let columns = self.read_all(std::slice::from_ref(query), 1)?;
         Ok(columns.into_iter().next().unwrap_or_default())
     }
 

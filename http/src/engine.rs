@@ -72,8 +72,8 @@ pub trait Engine: Send + Sync {
     /// Reads buckets, clipped to the policy's timespan counted from the newest bucket of the series.
     fn read(&self, query: &Query) -> Result<Column, EngineError>;
 
-    /// Reads many, in the order asked.
-    fn read_all(&self, queries: &[Query]) -> Result<Vec<Column>, EngineError> {
+    /// Reads many, in the order asked. `_beside`: how many callers share the machine, this one among them.
+    fn read_all(&self, queries: &[Query], _beside: usize) -> Result<Vec<Column>, EngineError> {
         queries.iter().map(|query| self.read(query)).collect()
     }
 

@@ -17,7 +17,7 @@ use super::evaluation::{Input, Task, compute};
 use super::metric::MetricTarget;
 use super::rows::{Measures, Path};
 use super::show::{self, Attributes};
-use super::{filter_body, history, resource_list};
+use super::{filter_body, history, parallel, resource_list};
 use crate::call::Call;
 use crate::error::{ApiError, Outcome};
 use crate::json::{Object, Value, Writer};
@@ -44,6 +44,7 @@ fn post(call: &Call<'_>) -> Outcome {
         holes: Holes::of_aggregates(arguments.fill, arguments.overlap),
         start: arguments.start,
         stop: arguments.stop,
+        beside: 1,
     };
     let Some(search) = &body.search else { return by_id(call, task, details) };
     let by = groupby(call);
@@ -200,13 +201,14 @@ fn by_search(call: &Call<'_>, search: &Search, task: Task<'_>, by: &[String], de
         let found = pool.compute(call, task, &members, details)?.ok_or_else(|| no_metric(task.expr))?;
         return Ok(Response::written(|writer| found.write(writer)));
     }
-    let mut found = Vec::new();
-    for (group, members) in groups(&resources, by) {
+    let groups: Vec<(Object, &[Resource])> = groups(&resources, by).collect();
+    let computed = parallel::each(&groups, |(_, members), beside| {
         let members: Vec<&Resource> = members.iter().collect();
-        if let Some(measures) = pool.compute(call, task, &members, details)? {
-            found.push((group, measures));
-        }
-    }
+        pool.compute(call, Task { beside, ..task }, &members, details)
+    })?;
+    let pairs = groups.into_iter().zip(computed);
+    let found: Vec<(Object, Found)> =
+        pairs.filter_map(|((group, _), computed)| Some((group, computed?))).collect();
     if found.is_empty() {
         return Err(no_metric(task.expr));
     }

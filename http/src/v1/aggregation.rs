@@ -19,10 +19,10 @@ use super::arguments::{
 use super::evaluation::{Input, Task, compute_in};
 use super::metric::MetricTarget;
 use super::reading::{Range, read, wanted};
-use super::{aggregates, filter_body, resource_list};
+use super::{aggregates, filter_body, parallel, resource_list};
 use crate::call::Call;
 use crate::error::{ApiError, Outcome};
-use crate::json::{Value, Writer};
+use crate::json::{Object, Value, Writer};
 use crate::query::Repeated;
 use crate::response::Response;
 use crate::schema::Node;
@@ -104,7 +104,7 @@ fn over_metrics(call: &Call<'_>, mut ids: Vec<MetricId>) -> Outcome {
     }
     let arguments = Arguments::of(call)?;
     let metrics: Vec<&Metric> = metrics.iter().flatten().collect();
-    let rows = aggregate(call, &metrics, &arguments)?;
+    let rows = aggregate(call, &metrics, &arguments, 1)?;
     Ok(Response::written(|writer| write_all(writer, &rows)))
 }
 
@@ -125,15 +125,16 @@ fn over_resources(call: &Call<'_>, resource_type: &ResourceType, name: &str) -> 
     let arguments = Arguments::of(call)?;
     let metrics = Named::load(call, &resources, name)?;
     if groupby.is_empty() {
-        let rows = aggregate(call, &metrics.of(&resources), &arguments)?;
+        let rows = aggregate(call, &metrics.of(&resources), &arguments, 1)?;
         return Ok(Response::written(|writer| write_all(writer, &rows)));
     }
-    let groups = aggregates::groups(&resources, &groupby)
-        .map(|(group, members)| Ok((group, aggregate(call, &metrics.of(members), &arguments)?)))
-        .collect::<Outcome<Vec<_>>>()?;
+    let groups: Vec<(Object, &[Resource])> = aggregates::groups(&resources, &groupby).collect();
+    let computed = parallel::each(&groups, |(_, members), beside| {
+        aggregate(call, &metrics.of(members), &arguments, beside)
+    })?;
     Ok(Response::written(|writer| {
         writer.list(|list| {
-            for (group, rows) in &groups {
+            for ((group, _), rows) in groups.iter().zip(&computed) {
                 list.object(|object| {
                     object.key("group").value(&Value::Object(group.clone()));
                     write_all(object.key("measures"), rows);
@@ -166,7 +167,12 @@ impl<'a> Named<'a> {
 }
 
 /// `metrics` ascend by id.
-fn aggregate(call: &Call<'_>, metrics: &[&Metric], arguments: &Arguments<'_>) -> Outcome<Rows> {
+fn aggregate(
+    call: &Call<'_>,
+    metrics: &[&Metric],
+    arguments: &Arguments<'_>,
+    beside: usize,
+) -> Outcome<Rows> {
     for metric in metrics {
         call.enforce("get metric", &MetricTarget::new(call, metric))?;
     }
@@ -177,7 +183,7 @@ fn aggregate(call: &Call<'_>, metrics: &[&Metric], arguments: &Arguments<'_>) ->
     call.query().flag("refresh", false)?;
     match metrics.len().cmp(&1) {
         Ordering::Equal => plain(call, metrics[0], arguments, resample),
-        _ => across(call, metrics, arguments, resample),
+        _ => across(call, metrics, arguments, resample, beside),
     }
 }
 
@@ -201,6 +207,7 @@ fn across(
     metrics: &[&Metric],
     arguments: &Arguments<'_>,
     resample: Option<Period>,
+    beside: usize,
 ) -> Outcome<Rows> {
     let names: Vec<String> = metrics.iter().map(|metric| metric.id.to_string()).collect();
     let widths = common(metrics, &names, arguments)?;
@@ -213,6 +220,7 @@ fn across(
         holes: Holes::of_aggregation(arguments.fill, arguments.overlap),
         start: arguments.start,
         stop: arguments.stop,
+        beside,
     };
     let pairs = metrics.iter().zip(&names).enumerate();
     let inputs: Vec<Input<'_>> =

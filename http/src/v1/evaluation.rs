@@ -36,6 +36,8 @@ pub(super) struct Task<'a> {
     pub(super) holes: Holes,
     pub(super) start: Option<Timestamp>,
     pub(super) stop: Option<Timestamp>,
+    /// How many are computed side by side, this one among them.
+    pub(super) beside: usize,
 }
 
 /// Computes over at least one series, in each common granularity, coarsest first.
@@ -106,7 +108,7 @@ struct Stored<'a> {
 impl<'a> Stored<'a> {
     fn new(call: &'a Call<'a>, task: Task<'a>, inputs: &'a [Input<'a>], granularity: Granularity) -> Self {
         let kept = inputs.iter().map(|_| OnceCell::new()).collect();
-        Stored { call, task, inputs, granularity, kept, room: Cell::new(POINTS_KEPT) }
+        Stored { call, task, inputs, granularity, kept, room: Cell::new(POINTS_KEPT / task.beside) }
     }
 
     fn query(&self, series: usize) -> engine::Query {
@@ -154,7 +156,7 @@ impl Columns for Stored<'_> {
         let wanted = self.with_next(series);
         let queries: Vec<engine::Query> = wanted.iter().map(|series| self.query(*series)).collect();
         let mut owned = None;
-        for (read, column) in wanted.into_iter().zip(self.call.read_all(&queries)?) {
+        for (read, column) in wanted.into_iter().zip(self.call.read_all(&queries, self.task.beside)?) {
             let refused = self.keep(read, column);
             if read == series {
                 owned = refused;

@@ -9,6 +9,7 @@ use orzo_store::index::ResourcePage;
 
 use super::aggregates::{Found, Pool, Search, group_of, no_metric, sort_keys, write_group};
 use super::evaluation::{Input, Task, compute};
+use super::parallel;
 use super::rows::Measures;
 use crate::call::Call;
 use crate::error::Outcome;
@@ -34,10 +35,13 @@ pub(super) fn post(
         let key = values.values().map(text_of).collect();
         groups.entry(key).or_insert_with(|| Group::new(values)).members.push((revision, span));
     }
-    let mut found = Vec::new();
-    for group in groups.values() {
-        found.extend(group.compute(call, task, &pool, details)?.map(|found| (&group.values, found)));
-    }
+    let groups: Vec<Group<'_>> = groups.into_values().collect();
+    let computed = parallel::each(&groups, |group, beside| {
+        group.compute(call, Task { beside, ..task }, &pool, details)
+    })?;
+    let pairs = groups.iter().zip(computed);
+    let found: Vec<(&Object, Found)> =
+        pairs.filter_map(|(group, computed)| Some((&group.values, computed?))).collect();
     if found.is_empty() {
         return Err(no_metric(task.expr));
     }

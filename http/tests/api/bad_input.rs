@@ -101,15 +101,15 @@ impl Gated {
 }
 
 impl Engine for Gated {
-    fn read_all(&self, queries: &[Query]) -> Result<Vec<Column>, EngineError> {
+    fn read_all(&self, queries: &[Query], beside: usize) -> Result<Vec<Column>, EngineError> {
         *self.reads.lock().unwrap() += 1;
         self.read_begun.notify_all();
         drop(self.opened.wait_while(self.is_open.lock().unwrap(), |open| !*open).unwrap());
-        self.inner.read_all(queries)
+        self.inner.read_all(queries, beside)
     }
 
     fn read(&self, query: &Query) -> Result<Column, EngineError> {
-        Ok(self.read_all(std::slice::from_ref(query))?.remove(0))
+        Ok(self.read_all(std::slice::from_ref(query), 1)?.remove(0))
     }
 
     fn post(&self, posts: Vec<Post>) -> Result<(), EngineError> {

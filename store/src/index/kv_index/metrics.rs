@@ -63,6 +63,25 @@ impl KvIndex {
         }
     }
 
+    /// Many, in the order asked.
+    pub(super) fn find_many(&self, ids: &[MetricId]) -> StoreResult<Vec<Option<Metric>>> {
+        let keys: Vec<Vec<u8>> = ids.iter().map(|id| keys::metric(*id).into()).collect();
+        let documents = match self.kv.get_all(Family::Index, &keys) {
+            // One that cannot be read costs none of the others.
+            Err(error) if error.is_damage() => return ids.iter().map(|id| self.find_metric(*id)).collect(),
+            read => read?,
+        };
+        let catalog = self.catalog();
+        let read = |((id, key), bytes): ((&MetricId, &Vec<u8>), Option<Vec<u8>>)| {
+            let Some(bytes) = bytes else { return Ok(None) };
+            match self.sound(key, decode(&bytes, "metric"))? {
+                Some(document) => read_metric(&catalog, *id, document),
+                None => Ok(None),
+            }
+        };
+        ids.iter().zip(&keys).zip(documents).map(read).collect()
+    }
+
     /// The document of an active metric, unless it is damaged.
     pub(super) fn metric_document(&self, id: MetricId) -> StoreResult<Option<MetricDocument>> {
         let key = keys::metric(id);

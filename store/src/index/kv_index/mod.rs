@@ -234,7 +234,7 @@ impl Index for KvIndex {
     }
 
     fn metrics_by_id(&self, ids: &[MetricId]) -> Result<Vec<Option<Metric>>> {
-        Ok(ids.iter().map(|id| self.find_metric(*id)).collect::<StoreResult<_>>()?)
+        Ok(self.find_many(ids)?)
     }
 
     fn metrics_by_name(&self, names: &[(ResourceId, &str)]) -> Result<Vec<Option<Metric>>> {
