@@ -7,7 +7,7 @@ help:
 	@echo "make run          build and start the daemon with its embedded store (ARGS='--config FILE')"
 	@echo "make test         everything that CI runs"
 	@echo "make nightly      what takes too long for every change: more seeds, more kills, bent bytes, requests by rule"
-	@echo "make bench        load on a daemon of its own, then benches of functions"
+	@echo "make bench        statsd lines beside the floor and other servers, then benches of functions (ARGS=SECONDS)"
 	@echo "make bench-api    the API on a daemon of its own, with the aims beside (ARGS='RESOURCES METRICS GROUPED')"
 	@echo "make bench-engine bytes at rest and written, cost of rollups and reads, with the aims beside (ARGS='write SERIES HOURS')"
 	@echo "make bench-series what live series cost: memory, CPU, bytes, start (ARGS='SERIES SECONDS')"
