@@ -9,6 +9,7 @@ pub mod descriptors;
 pub mod doorbell;
 pub mod exchange;
 pub mod mmsg;
+pub mod parallel;
 pub mod socket_options;
 pub mod stop;
 

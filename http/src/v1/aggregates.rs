@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use hyper::{Method, StatusCode};
+use orzo_base::parallel::try_map;
 use orzo_model::MetricId;
 use orzo_model::filter::{Condition, Filter, Glob};
 use orzo_model::metric::Metric;
@@ -17,7 +18,7 @@ use super::evaluation::{Input, Task, compute};
 use super::metric::MetricTarget;
 use super::rows::{Measures, Path};
 use super::show::{self, Attributes};
-use super::{filter_body, history, parallel, resource_list};
+use super::{filter_body, history, resource_list};
 use crate::call::Call;
 use crate::error::{ApiError, Outcome};
 use crate::json::{Object, Value, Writer};
@@ -202,7 +203,7 @@ fn by_search(call: &Call<'_>, search: &Search, task: Task<'_>, by: &[String], de
         return Ok(Response::written(|writer| found.write(writer)));
     }
     let groups: Vec<(Object, &[Resource])> = groups(&resources, by).collect();
-    let computed = parallel::each(&groups, |(_, members), beside| {
+    let computed = try_map(&groups, 1, |(_, members), beside| {
         let members: Vec<&Resource> = members.iter().collect();
         pool.compute(call, Task { beside, ..task }, &members, details)
     })?;

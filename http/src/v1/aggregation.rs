@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use hyper::{Method, StatusCode};
+use orzo_base::parallel::try_map;
 use orzo_model::metric::Metric;
 use orzo_model::ops::{
     Answers, Expr, Fill, GranularityError, Holes, Period, Reference, Resolved, common_granularities,
@@ -19,7 +20,7 @@ use super::arguments::{
 use super::evaluation::{Input, Task, compute_in};
 use super::metric::MetricTarget;
 use super::reading::{Range, read, wanted};
-use super::{aggregates, filter_body, parallel, resource_list};
+use super::{aggregates, filter_body, resource_list};
 use crate::call::Call;
 use crate::error::{ApiError, Outcome};
 use crate::json::{Object, Value, Writer};
@@ -129,7 +130,7 @@ fn over_resources(call: &Call<'_>, resource_type: &ResourceType, name: &str) -> 
         return Ok(Response::written(|writer| write_all(writer, &rows)));
     }
     let groups: Vec<(Object, &[Resource])> = aggregates::groups(&resources, &groupby).collect();
-    let computed = parallel::each(&groups, |(_, members), beside| {
+    let computed = try_map(&groups, 1, |(_, members), beside| {
         aggregate(call, &metrics.of(members), &arguments, beside)
     })?;
     Ok(Response::written(|writer| {

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use orzo_base::parallel::try_map;
 use orzo_model::ops::{Revision, Span, Total, spans};
 use orzo_model::resource::{Resource, ResourceId};
 use orzo_store::index::ResourcePage;
 
 use super::aggregates::{Found, Pool, Search, group_of, no_metric, sort_keys, write_group};
 use super::evaluation::{Input, Task, compute};
-use super::parallel;
 use super::rows::Measures;
 use crate::call::Call;
 use crate::error::Outcome;
@@ -36,9 +36,8 @@ pub(super) fn post(
         groups.entry(key).or_insert_with(|| Group::new(values)).members.push((revision, span));
     }
     let groups: Vec<Group<'_>> = groups.into_values().collect();
-    let computed = parallel::each(&groups, |group, beside| {
-        group.compute(call, Task { beside, ..task }, &pool, details)
-    })?;
+    let computed =
+        try_map(&groups, 1, |group, beside| group.compute(call, Task { beside, ..task }, &pool, details))?;
     let pairs = groups.iter().zip(computed);
     let found: Vec<(&Object, Found)> =
         pairs.filter_map(|(group, computed)| Some((&group.values, computed?))).collect();

@@ -17,7 +17,6 @@ mod influxdb;
 mod metric;
 mod metric_body;
 mod openapi;
-mod parallel;
 mod prometheus;
 mod push;
 mod reading;

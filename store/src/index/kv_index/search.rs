@@ -9,6 +9,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
+use orzo_base::parallel::try_map;
 use orzo_model::filter::Condition;
 use orzo_model::resource::{Resource, ResourceId, Revision, parse_uuid};
 use orzo_model::resource_type::GENERIC;
@@ -48,6 +49,8 @@ struct Search<'a> {
     limit: Option<usize>,
 }
 
+/// States that one thread makes answers of at a time; fewer are not worth another thread.
+const STATES_TOGETHER: usize = 64;
 /// How many places of an order in memory are looked at between two looks at the order.
 const STEP_MIN: usize = 16;
 const STEP_MAX: usize = 1_000;
@@ -439,11 +442,11 @@ impl KvIndex {
         states: &[StoredState],
         with_metrics: bool,
     ) -> Result<Vec<Resource>> {
-        let answer = |state: &StoredState| {
+        let answer = |state: &StoredState, _| {
             let key = keys::resource(&state.type_name, state.id);
             self.sound(&key, self.answer(catalog, state, with_metrics)).map(Option::flatten)
         };
-        Ok(states.iter().filter_map(|state| answer(state).transpose()).collect::<StoreResult<_>>()?)
+        Ok(try_map(states, STATES_TOGETHER, answer)?.into_iter().flatten().collect())
     }
 }
 
