@@ -65,7 +65,7 @@ impl KvIndex {
 
     /// Many, in the order asked.
     pub(super) fn find_many(&self, ids: &[MetricId]) -> StoreResult<Vec<Option<Metric>>> {
-        let keys: Vec<Vec<u8>> = ids.iter().map(|id| keys::metric(*id).into()).collect();
+        let keys: Vec<Vec<u8>> = ids.iter().map(|id| keys::metric(*id)).collect();
         let documents = match self.kv.get_all(Family::Index, &keys) {
             // One that cannot be read costs none of the others.
             Err(error) if error.is_damage() => return ids.iter().map(|id| self.find_metric(*id)).collect(),
