@@ -65,7 +65,7 @@ impl<K: Kv> Sample<K> {
         sample
     }
 
-    /// Days of minutes, checkpointed each hour as a daemon would, the last time after three, which are too few for a
+    /// Days of minutes, checkpointed each hour as a daemon would, the last time after one, which is too little for a
     /// block; then blobs that no checkpoint has.
     fn series(&self) {
         let any: Arc<dyn Kv> = self.kv.clone();
@@ -78,7 +78,7 @@ impl<K: Kv> Sample<K> {
         let policy = Arc::new(policy());
         let mut series = Series::new(SeriesKind::Sampled, policy.clone());
         for hour in 0..40 {
-            let minutes = hour * 60..hour * 60 + if hour == 39 { 3 } else { 60 };
+            let minutes = hour * 60..hour * 60 + if hour == 39 { 1 } else { 60 };
             let mut measures = minutes.map(|n| Measure { at: at(n * 60), value: n as f64 }).collect();
             backlog.append(&[blob(hour + 1)]).unwrap();
             series.insert(hour + 1, &mut measures);
