@@ -204,8 +204,12 @@ impl Shard {
         self.forgotten.iter().any(|ids| ids.contains(&id))
     }
 
-    fn age_forgotten(&mut self, now: Timestamp) {
-        if is_due(self.next_generation, now, FORGOTTEN_NS) {
+    /// While the store fails a commit waits, and after a pause of the machine everything does: what lay there meanwhile
+    /// must find who was forgotten before.
+    fn age_forgotten(&mut self, before: Timestamp, now: Timestamp) {
+        if self.committing || now.saturating_sub(FORGOTTEN_NS / 4) > before {
+            self.next_generation = now.saturating_add(FORGOTTEN_NS);
+        } else if is_due(self.next_generation, now, FORGOTTEN_NS) {
             self.next_generation = next_multiple(now, FORGOTTEN_NS);
             self.forgotten.swap(0, 1);
             self.forgotten[0].clear();
@@ -215,7 +219,7 @@ impl Shard {
     /// Lets time pass: slots that are due hand over what they have, series that have waited long enough
     /// go to the flushers, unknown names to the index. `samples_ended`: no batch will come any more.
     pub fn tick(&mut self, now: Timestamp, samples_ended: bool) {
-        self.now = now;
+        let before = std::mem::replace(&mut self.now, now);
         self.statsd.ask_names(&mut self.outbox.names);
         let last = self.stopping && samples_ended;
         if is_due(self.next_commit, now, COMMIT_INTERVAL_NS) || last {
@@ -226,7 +230,7 @@ impl Shard {
             }
             self.collect(now, flush);
             self.series.evict(now);
-            self.age_forgotten(now);
+            self.age_forgotten(before, now);
             self.publish();
         }
         self.last_words = last;
