@@ -66,6 +66,11 @@ pub struct Shard {
     last_words: bool,
     /// Whether a commit is out that is neither applied nor rejected yet.
     committing: bool,
+    /// Partitions whose last commit failed and may be there all the same: the next blob takes its place. Until then no
+    /// checkpoint begins, for low water must not pass the names that it relies on.
+    doubtful: Vec<Partition>,
+    /// Whether an empty blob will do for that, since no other has come for a while.
+    annul: bool,
     /// Samples that have left their slots and are neither applied, dropped nor handed over yet.
     unstored: u64,
     raw_since_checkpoint: usize,
@@ -97,6 +102,8 @@ impl Shard {
             hurried: Vec::new(),
             last_words: false,
             committing: false,
+            doubtful: Vec::new(),
+            annul: false,
             unstored: 0,
             raw_since_checkpoint: 0,
             pace: Pace::new(config.checkpoint_age_ns),
@@ -231,6 +238,7 @@ impl Shard {
             self.collect(now, flush);
             self.series.evict(now);
             self.age_forgotten(before, now);
+            self.annul = !self.doubtful.is_empty();
             self.publish();
         }
         self.last_words = last;
@@ -262,7 +270,7 @@ impl Shard {
         }
         let partitions = self.config.partitions.count();
         let hurried = self.hurried.iter().map(|(until, _)| *until).max().unwrap_or_default();
-        for partition in &self.config.owned {
+        for partition in self.config.owned.iter().filter(|partition| !self.doubtful.contains(partition)) {
             let before = match (all, pressed) {
                 (true, _) => Timestamp::MAX,
                 (false, true) => now,
@@ -283,7 +291,7 @@ impl Shard {
 
     /// Everything gathered for the backlog, if anything was.
     pub fn commit(&mut self) -> Option<Commit> {
-        if self.pending.is_empty() && self.acks.is_empty() {
+        if self.pending.is_empty() && self.acks.is_empty() && !self.annul {
             return None;
         }
         let mut by_partition: Vec<Vec<Pending>> = vec![Vec::new(); self.config.partitions.count()];
@@ -294,7 +302,7 @@ impl Shard {
         let mut commit = Commit { acks: std::mem::take(&mut self.acks), ..Commit::default() };
         for partition in self.config.partitions.all() {
             let records = std::mem::take(&mut by_partition[partition.index()]);
-            if !records.is_empty() {
+            if !records.is_empty() || self.doubtful.contains(&partition) {
                 let seq = self.next_seq[partition.index()];
                 let bytes = self.encode(partition, &records, &mut commit.numbers);
                 commit.blobs.push(Blob { partition, seq, bytes });
@@ -368,7 +376,8 @@ impl Shard {
 
     /// The commit is in the backlog: puts it in the series. The caller then tells those who wait.
     pub fn apply(&mut self, commit: &mut Commit, now: Timestamp) {
-        self.committing = false;
+        (self.committing, self.annul) = (false, false);
+        self.doubtful.clear();
         self.counters.commits.add(1);
         for (partition, seq, records) in std::mem::take(&mut commit.records) {
             self.next_seq[partition.index()] = seq + 1;
@@ -426,10 +435,12 @@ impl Shard {
         self.publish_pending();
     }
 
-    /// The commit could not be stored: nothing of it is. Says why to those who wait; samples are lost.
+    /// The commit could not be stored, or nobody knows. Says why to those who wait; samples are lost.
     pub fn reject(&mut self, commit: Commit, why: &PostError) {
-        self.committing = false;
-        for (.., records) in commit.records {
+        (self.committing, self.annul) = (false, false);
+        for (partition, _, records) in commit.records {
+            let doubtful = matches!(why, PostError::Failed(_)) && !self.doubtful.contains(&partition);
+            self.doubtful.extend(doubtful.then_some(partition));
             self.lose(DropReason::StoreFailed, samples_of(&records));
         }
         self.publish_pending();
@@ -448,6 +459,7 @@ impl Shard {
     pub fn finished(&self) -> bool {
         self.last_words
             && !self.committing
+            && self.doubtful.is_empty()
             && self.pending.is_empty()
             && self.series.dirty_len() == 0
             && !self.series.in_flight()

@@ -52,7 +52,7 @@ impl Point {
 }
 
 /// Whatever else runs must come across.
-const EVENTS: [&str; 30] = [
+const EVENTS: [&str; 31] = [
     "sample applied",
     "sample forwarded",
     "sample too_old",
@@ -83,6 +83,7 @@ const EVENTS: [&str; 30] = [
     "clock set back",
     "store healed",
     "clean stop",
+    "commit annulled",
 ];
 
 /// How often.

@@ -73,11 +73,6 @@ impl Log {
         self.versions.iter().map(|version| ((version.partition, version.seq), version)).collect()
     }
 
-    /// Whether a replay will find blobs that nobody was told of.
-    pub(crate) fn has_limbo(&self) -> bool {
-        self.blobs().values().any(|version| !version.known)
-    }
-
     /// The process starts again, and all that was written up to `last` is there.
     pub(crate) fn restart(&mut self, last: u64) {
         self.versions.retain(|version| version.write <= last);

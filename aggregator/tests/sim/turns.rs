@@ -29,7 +29,10 @@ impl World {
         let unreadable = self.kv.window_read_failed();
         match attempts.pop() {
             Some(attempt) => self.attempted(shard, attempt, stalled),
-            None if unreadable || refuses => drop(self.twins[shard].out.take()),
+            None if unreadable || refuses => {
+                let twin = &mut self.twins[shard];
+                twin.in_doubt |= twin.out.take().is_some();
+            }
             None if self.kv.dead().is_some() => return,
             None => assert!(self.twins[shard].out.is_none(), "shard {shard} has not committed what was due"),
         }
@@ -61,9 +64,18 @@ impl World {
     }
 
     fn attempted(&mut self, shard: usize, attempt: Attempt, stalled: bool) {
-        let out = self.twins[shard].out.take().expect("a shard commits only what there is");
+        let out = self.twins[shard].out.take();
+        // Empty blobs take the place of those that may be there although their commit failed.
+        assert!(out.is_some() || self.twins[shard].in_doubt, "a shard commits only what there is");
+        self.coverage.count("commit annulled", u64::from(out.is_none()));
+        let out = out.unwrap_or_default();
         let blobs = self.compare(shard, &attempt, &out);
         self.note(format!("shard {shard} append {:?} {:?}", places(&attempt), attempt.outcome));
+        match attempt.outcome {
+            Outcome::Failed(_) => self.twins[shard].in_doubt = true,
+            Outcome::Written(_) => self.twins[shard].in_doubt = false,
+            Outcome::Busy => {}
+        }
         match attempt.outcome {
             Outcome::Busy if stalled => self.twins[shard].out = Some(out),
             Outcome::Busy | Outcome::Failed(None) => {}

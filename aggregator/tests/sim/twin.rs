@@ -68,6 +68,8 @@ pub(crate) struct Twin {
     now: u64,
     /// It was told to stop.
     pub(crate) stopping: bool,
+    /// Its last commit failed, and may be there all the same.
+    pub(crate) in_doubt: bool,
 }
 
 impl Twin {
