@@ -21,6 +21,7 @@ mod resolver;
 mod series_table;
 mod shard;
 mod slot;
+mod slot_index;
 mod slots;
 mod statsd;
 mod syncer;

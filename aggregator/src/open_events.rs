@@ -7,14 +7,17 @@ use orzo_model::sample::{Kind, Sample};
 use orzo_model::summary::{Summary, Wants, Weighing};
 use orzo_model::{SECOND, Timestamp};
 
-/// The summary of one series and second.
+/// The summary of one series and second: two cache lines.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct OpenEvents {
+    pub(crate) summary: Summary,
     /// Index of the series' slot.
     pub(crate) slot: u32,
-    pub(crate) samples: u64,
-    pub(crate) summary: Summary,
+    pub(crate) samples: u32,
 }
+
+const _: () = assert!(size_of::<OpenEvents>() == 128);
 
 /// Which summary a series adds to; it holds until the next [`OpenEventList::take`].
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,12 @@ impl OpenEventList {
                 self.list.push(OpenEvents { slot, samples: 1, summary });
             }
         }
+    }
+
+    /// Something of each cache line of a summary; see [`crate::slots::Slots::touch_events`].
+    #[inline]
+    pub(crate) fn peek(&self, open: OpenRef) -> u64 {
+        self.list.get(open.0 as usize).map_or(0, |known| u64::from(known.samples) ^ known.summary.at().ns())
     }
 
     /// Takes them all, to be given back empty. Every [`OpenRef`] must be forgotten before the next sample.

@@ -1,6 +1,5 @@
 //! The table of a shard's statsd series, and which of them have something to commit.
 
-use hashbrown::HashTable;
 use orzo_model::drop_reason::DropReason;
 use orzo_model::sample::{Kind, Sample};
 use orzo_model::{Measure, MetricId, SECOND, Timestamp};
@@ -11,11 +10,12 @@ use crate::id_map::fold;
 use crate::limits::SET_MEMBERS;
 use crate::open_events::OpenEventList;
 use crate::slot::{Arrival, Destination, Slot, SlotTail, Value};
+use crate::slot_index::{Place, SlotIndex};
 
 /// Slots by id. A slot keeps its index for as long as it lives.
 #[derive(Default)]
 pub(crate) struct Slots {
-    table: HashTable<u32>,
+    index: SlotIndex,
     slots: Arena<Slot>,
     tails: Arena<SlotTail>,
     /// Indices of vacant slots that nothing refers to any more.
@@ -38,12 +38,36 @@ fn hash(id: MetricId) -> u64 {
 
 impl Slots {
     pub(crate) fn len(&self) -> usize {
-        self.table.len()
+        self.index.len()
     }
 
+    /// The first step of looking a series up.
     #[inline]
-    pub(crate) fn find(&self, id: MetricId) -> Option<u32> {
-        self.table.find(hash(id), |index| self.slots[*index].id == id).copied()
+    pub(crate) fn home(&self, id: MetricId) -> Place {
+        self.index.home(hash(id))
+    }
+
+    /// The second.
+    #[inline]
+    pub(crate) fn find_from(&self, home: Place, id: MetricId) -> Option<u32> {
+        match home.slot(hash(id)) {
+            Some(slot) if self.slots[slot].id == id => Some(slot),
+            _ => self.find(id),
+        }
+    }
+
+    #[inline(never)]
+    fn find(&self, id: MetricId) -> Option<u32> {
+        self.index.find(hash(id), |slot| self.slots[slot].id == id)
+    }
+
+    /// Something of what [`Slots::apply`] will need of this slot, so that it is near by then.
+    #[inline]
+    pub(crate) fn touch_events(&self, slot: u32) -> u64 {
+        match &self.slots[slot].value {
+            Value::Events(open) => self.events.peek(*open),
+            _ => 0,
+        }
     }
 
     pub(crate) fn insert(&mut self, sample: &Sample, name: &[u8], arrived: Timestamp) -> u32 {
@@ -60,8 +84,7 @@ impl Slots {
                 u32::try_from(self.slots.len() - 1).expect("the series limit is far below 2^32")
             }
         };
-        let slots = &self.slots;
-        self.table.insert_unique(hash(sample.id), index, |index| hash(slots[*index].id));
+        self.index.insert(hash(sample.id), index);
         index
     }
 
@@ -126,15 +149,16 @@ impl Slots {
 
     pub(crate) fn find_all(&self, wanted: impl Fn(&Slot, &SlotTail) -> bool) -> Vec<u32> {
         let wanted = |index: &u32| wanted(&self.slots[*index], &self.tails[*index]);
-        self.table.iter().copied().filter(wanted).collect()
+        self.index.iter().filter(wanted).collect()
     }
 
     /// Drops a slot; says how many samples went with it. Whatever still refers to it finds it vacant until
     /// [`Slots::reuse_vacated`].
     pub(crate) fn remove(&mut self, index: u32) -> u64 {
         let slot = &mut self.slots[index];
-        let Ok(entry) = self.table.find_entry(hash(slot.id), |known| *known == index) else { return 0 };
-        entry.remove();
+        if !self.index.remove(hash(slot.id), index) {
+            return 0;
+        }
         slot.vacant = true;
         slot.value = Value::Point(None);
         self.tails[index] = SlotTail { destination: Destination::Asked, timed: None };

@@ -1,6 +1,7 @@
 //! The statsd side of a shard: samples into slots, slots into records.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use orzo_model::batch::{Batch, SAMPLES_PER_BATCH};
@@ -16,6 +17,7 @@ use crate::limits::{IDLE_SECONDS, NAMES_PER_ASK, NAMES_WAITING, REFUSAL_NS, SLOT
 use crate::open_events::OpenRef;
 use crate::record::{Payload, Record};
 use crate::slot::{Arrival, Destination, Part, Slot, SlotTail, Value, second};
+use crate::slot_index::Place;
 use crate::slots::Slots;
 
 /// A slot, or why there is none.
@@ -31,6 +33,7 @@ pub(crate) struct Statsd {
     asked: IdMap<u32>,
     /// Series the index refused, why, and when to ask again.
     refused: IdMap<(DropReason, Timestamp)>,
+    homes: Box<[Place; SAMPLES_PER_BATCH]>,
     found: Box<[Found; SAMPLES_PER_BATCH]>,
     waiting: u64,
 }
@@ -44,6 +47,7 @@ impl Statsd {
             unknown: VecDeque::new(),
             asked: IdMap::default(),
             refused: IdMap::default(),
+            homes: Box::new([Place::EMPTY; SAMPLES_PER_BATCH]),
             found: Box::new([Ok(0); SAMPLES_PER_BATCH]),
             waiting: 0,
         }
@@ -63,15 +67,20 @@ impl Statsd {
         self.waiting == 0
     }
 
-    /// Takes a batch in. Two passes, so that the cache misses of the look-ups overlap.
+    /// Takes a batch in. Each step for all samples before the next, so that cache misses overlap.
     pub(crate) fn samples(&mut self, batch: &Batch, counters: &ShardCounters) {
         let arrived = Arrival::new(batch.arrived());
+        for (home, sample) in self.homes.iter_mut().zip(batch.samples()) {
+            *home = self.slots.home(sample.id);
+        }
         for (position, (sample, name)) in batch.iter().enumerate() {
-            self.found[position] = match self.slots.find(sample.id) {
+            self.found[position] = match self.slots.find_from(self.homes[position], sample.id) {
                 Some(index) => Ok(index),
                 None => self.admit(sample, name, batch.arrived()),
             };
         }
+        let found = self.found[..batch.len()].iter().flatten();
+        black_box(found.fold(0, |near, index| near ^ self.slots.touch_events(*index)));
         let mut applied = 0;
         for (found, sample) in self.found.iter().zip(batch.samples()) {
             match found.and_then(|index| self.slots.apply(index, sample, arrived, &self.semantics)) {
@@ -176,11 +185,12 @@ impl Statsd {
                 continue;
             };
             slot.spoke = second(now);
-            slot.samples -= events.samples;
-            self.waiting -= events.samples;
+            let samples = u64::from(events.samples);
+            slot.samples -= samples;
+            self.waiting -= samples;
             let payload = Payload::Events(vec![events.summary]);
             let record = Record { id, back_window: policy.back_window, payload };
-            out.push(Pending { record, policy: policy.clone(), samples: events.samples });
+            out.push(Pending { record, policy: policy.clone(), samples });
         }
         self.slots.events.reuse(taken, count);
     }
