@@ -245,7 +245,7 @@ fn a_window() -> Vec<u8> {
 fn a_blob() -> Vec<u8> {
     let measures = (0..5).map(|step| Measure { at: at(10 * step), value: 1.5 }).collect();
     let record = |id, payload| Record { id: MetricId::from_bits(id), back_window: 300, payload };
-    let records = [record(1, Payload::Measures(measures)), record(2, Payload::Events(vec![events()]))];
+    let records = [record(1, Payload::Measures(measures)), record(2, Payload::Events([events()].into()))];
     record::encode_named(&records)
 }
 

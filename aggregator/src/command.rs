@@ -156,11 +156,3 @@ pub struct Commit {
     /// Who waits.
     pub acks: Vec<Ack>,
 }
-
-impl Commit {
-    /// The first record of a metric.
-    pub(crate) fn first_of(&self, id: MetricId) -> Option<&Pending> {
-        let mut records = self.records.iter().flat_map(|(.., records)| records);
-        records.find(|pending| pending.record.id == id)
-    }
-}

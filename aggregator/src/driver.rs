@@ -177,14 +177,14 @@ impl Running {
     /// Windows first: once appended, nothing may fail any more.
     fn store(&mut self, commit: &Commit) -> Result<(), Error> {
         let Driver { shard, backlog, .. } = &mut self.driver;
-        for id in shard.missing(commit) {
-            let sound = match backlog.window(id) {
-                Ok(window) => window.is_none_or(|window| shard.load(id, &window, commit)),
+        for missing in shard.missing(commit) {
+            let sound = match backlog.window(missing.id) {
+                Ok(window) => window.is_none_or(|window| shard.load(&missing, &window)),
                 Err(error) if error.is_damage() => false,
                 Err(error) => return Err(error),
             };
             if !sound {
-                shard.resume(id, backlog.salvage(id)?, commit);
+                shard.resume(&missing, backlog.salvage(missing.id)?);
             }
         }
         backlog.append(&commit.blobs)

@@ -13,6 +13,7 @@ use orzo_model::packed::{put_measures, read_measures};
 use orzo_model::series::SeriesKind;
 use orzo_model::summary::{Summary, Wants, Weighing};
 use orzo_model::{Measure, MetricId, Timestamp};
+use smallvec::SmallVec;
 
 use crate::id_map::IdMap;
 
@@ -28,8 +29,8 @@ const SAME_BACK_WINDOW: u8 = 2;
 pub enum Payload {
     /// Points of a sampled series, in order of arrival.
     Measures(Vec<Measure>),
-    /// Events, summed up; each summary lies within one second.
-    Events(Vec<Summary>),
+    /// Events, summed up; each summary lies within one second. Nearly always there is one, so that it is kept in place.
+    Events(SmallVec<[Summary; 1]>),
 }
 
 impl Payload {
@@ -250,7 +251,7 @@ mod tests {
 
     fn event(id: u128) -> Record {
         let event = Summary::of(at(5), 2.0, 1.0, Weighing::Event, Wants::ALL);
-        Record { id: MetricId::from_bits(id), back_window: 0, payload: Payload::Events(vec![event]) }
+        Record { id: MetricId::from_bits(id), back_window: 0, payload: Payload::Events([event].into()) }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The series a shard holds in memory, and which of them are dirty, in the order in which they became so.
 
 use std::collections::VecDeque;
+use std::hint::black_box;
 
 use orzo_model::series::{Checkpoint, Series};
 use orzo_model::{MetricId, Partition, Partitions, Timestamp};
@@ -111,6 +112,14 @@ impl SeriesTable {
 
     pub(crate) fn get(&self, id: MetricId) -> Option<&Series> {
         self.series.get(&id).map(|live| &*live.series)
+    }
+
+    /// Reads something of all that a change of these series will need: step by step for all of them, so that cache
+    /// misses overlap.
+    pub(crate) fn bring_near(&self, ids: impl Iterator<Item = MetricId>) {
+        let series: Vec<&Series> = ids.filter_map(|id| self.get(id)).collect();
+        let near = series.iter().fold(0, |near, series| near ^ series.seq());
+        black_box(series.iter().fold(near, |near, series| near ^ series.touch_open()));
     }
 
     /// The last batch of a series that is in memory.

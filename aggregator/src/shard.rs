@@ -13,7 +13,7 @@ use orzo_model::series::Series;
 use orzo_model::summary::Wants;
 use orzo_model::{MetricId, Partition, Partitions, Timestamp};
 use orzo_store::index::Heard;
-use orzo_store::{Blob, Position, Salvage, Seq};
+use orzo_store::{Blob, Position, Seq};
 
 use crate::command::{Command, Commit, Hearing, Outbox, Pending, Post, PostError, ReadKey, Resolution};
 use crate::counters::ShardCounters;
@@ -21,6 +21,7 @@ use crate::gauge::Semantics;
 use crate::id_map::{IdMap, IdSet};
 use crate::limits::{
     COMMIT_INTERVAL_NS, DIRTY_MEASURES, FORGOTTEN_NS, NEWS_MAX, NUMBERS_PER_BLOB_BITS, SILENCE_NS,
+    SPARE_RECORDS,
 };
 use crate::pace::Pace;
 use crate::record::{self, Entry, Payload};
@@ -52,6 +53,8 @@ pub struct Shard {
     pub(crate) series: SeriesTable,
     /// Waits for the next commit.
     pending: Vec<Pending>,
+    /// Memory of commits before.
+    spare: Vec<Vec<Pending>>,
     acks: Vec<crate::command::Ack>,
     /// Of the next blob, by partition.
     next_seq: Vec<Seq>,
@@ -75,6 +78,8 @@ pub struct Shard {
     unstored: u64,
     raw_since_checkpoint: usize,
     pace: Pace,
+    /// Whether there may be something to checkpoint.
+    look: bool,
     /// See [`Hearing::News`].
     news: Vec<Heard>,
     /// Metrics deleted lately: what is still on its way for them must not be stored once nobody looks for it
@@ -92,6 +97,7 @@ impl Shard {
             statsd: Statsd::new(config.semantics, config.series_max),
             series: SeriesTable::new(config.partitions),
             pending: Vec::new(),
+            spare: Vec::new(),
             acks: Vec::new(),
             next_seq: vec![1; config.partitions.count()],
             next_number: vec![1; config.partitions.count()],
@@ -107,6 +113,7 @@ impl Shard {
             unstored: 0,
             raw_since_checkpoint: 0,
             pace: Pace::new(config.checkpoint_age_ns),
+            look: false,
             news: Vec::new(),
             forgotten: Default::default(),
             next_generation: Timestamp::EPOCH,
@@ -153,13 +160,17 @@ impl Shard {
                     .for_each(|series| series.set_policy(policy.clone()));
             }
             Command::Checkpointed { partition, stored } => {
+                self.look = true;
                 self.series.end_checkpoint(partition, stored, self.now);
                 let counter =
                     if stored { &self.counters.checkpoints } else { &self.counters.checkpoints_failed };
                 counter.add(1);
                 self.publish();
             }
-            Command::Checkpoint(reply) => self.hurried.push((self.now, reply)),
+            Command::Checkpoint(reply) => {
+                self.look = true;
+                self.hurried.push((self.now, reply));
+            }
             Command::Stop => self.stopping = true,
         }
         self.publish_pending();
@@ -239,31 +250,29 @@ impl Shard {
             self.series.evict(now);
             self.age_forgotten(before, now);
             self.annul = !self.doubtful.is_empty();
+            self.look = true;
             self.publish();
         }
         self.last_words = last;
-        self.begin_checkpoints(now, last);
+        // A commit that waits tells series by numbers that hold as long as they are dirty.
+        if self.look && !self.committing {
+            self.look = last;
+            self.begin_checkpoints(now, last);
+        }
     }
 
     fn collect(&mut self, now: Timestamp, flush: bool) {
         let (partitions, owned) = (self.config.partitions, &self.config.owned);
-        let mut collected = Vec::new();
-        self.statsd.collect(now, flush, &mut collected);
-        self.unstored += samples_of(&collected);
-        for pending in collected {
-            if owned.contains(&partitions.of(pending.record.id)) {
-                self.pending.push(pending);
-            } else {
-                self.outbox.forwards.push(pending);
-            }
+        let from = self.pending.len();
+        self.statsd.collect(now, flush, &mut self.pending);
+        self.unstored += samples_of(&self.pending[from..]);
+        if owned.len() < partitions.count() {
+            let is_foreign = |pending: &mut Pending| !owned.contains(&partitions.of(pending.record.id));
+            self.outbox.forwards.extend(self.pending.extract_if(from.., is_foreign));
         }
     }
 
     fn begin_checkpoints(&mut self, now: Timestamp, all: bool) {
-        // A commit that waits tells series by numbers that hold as long as they are dirty.
-        if self.committing {
-            return;
-        }
         let pressed = self.raw_since_checkpoint > DIRTY_MEASURES;
         if pressed {
             self.raw_since_checkpoint = 0;
@@ -294,10 +303,15 @@ impl Shard {
         if self.pending.is_empty() && self.acks.is_empty() && !self.annul {
             return None;
         }
-        let mut by_partition: Vec<Vec<Pending>> = vec![Vec::new(); self.config.partitions.count()];
+        let mut spare = std::mem::take(&mut self.spare).into_iter();
+        let mut by_partition: Vec<Vec<Pending>> =
+            self.config.partitions.all().map(|_| spare.next().unwrap_or_default()).collect();
+        let count = self.pending.len();
         for pending in self.pending.drain(..) {
             by_partition[self.config.partitions.of(pending.record.id).index()].push(pending);
         }
+        // As many may come again, but a burst is not remembered for ever.
+        self.pending.shrink_to(2 * count);
         self.committing = true;
         let mut commit = Commit { acks: std::mem::take(&mut self.acks), ..Commit::default() };
         for partition in self.config.partitions.all() {
@@ -341,48 +355,17 @@ impl Shard {
         record::encode(entries)
     }
 
-    /// The series of a commit that are not in memory: load them before [`Shard::apply`].
-    pub fn missing(&self, commit: &Commit) -> Vec<MetricId> {
-        let records = commit.records.iter().flat_map(|(.., records)| records);
-        let wanted = |id: &MetricId| !self.series.contains(*id) && !self.is_forgotten(*id);
-        let mut missing: Vec<MetricId> = records.map(|pending| pending.record.id).filter(wanted).collect();
-        missing.sort_unstable();
-        missing.dedup();
-        missing
-    }
-
-    /// Puts a series in memory, as the store has it; says whether its window could be read.
-    pub fn load(&mut self, id: MetricId, window: &[u8], commit: &Commit) -> bool {
-        let Some(pending) = commit.first_of(id) else { return true };
-        let Ok(series) = Series::decode(window, pending.policy.clone()) else { return false };
-        self.series.insert(id, series);
-        true
-    }
-
-    /// Puts a series in memory whose window is lost: it goes on behind what its rows have.
-    pub fn resume(&mut self, id: MetricId, salvage: Salvage, commit: &Commit) {
-        let Some(pending) = commit.first_of(id) else { return };
-        self.lost(id, salvage);
-        let kind = pending.record.payload.kind();
-        self.series.insert(id, Series::resumed(kind, pending.policy.clone(), salvage.seq, salvage.until));
-    }
-
-    /// Says that a window is lost.
-    pub(crate) fn lost(&self, id: MetricId, salvage: Salvage) {
-        self.counters.damaged_windows.add(1);
-        let until = salvage.until;
-        tracing::error!(metric = %id, ?until, "a window is damaged: the series goes on behind its rows");
-    }
-
     /// The commit is in the backlog: puts it in the series. The caller then tells those who wait.
     pub fn apply(&mut self, commit: &mut Commit, now: Timestamp) {
         (self.committing, self.annul) = (false, false);
         self.doubtful.clear();
         self.counters.commits.add(1);
-        for (partition, seq, records) in std::mem::take(&mut commit.records) {
+        for (partition, seq, mut records) in std::mem::take(&mut commit.records) {
             self.next_seq[partition.index()] = seq + 1;
-            records.into_iter().for_each(|pending| self.apply_one(seq, pending, now));
+            self.series.bring_near(records.iter().map(|pending| pending.record.id));
+            records.drain(..).for_each(|pending| self.apply_one(seq, pending, now));
             self.series.appended(partition, seq, now);
+            self.keep_memory(records);
         }
         for (id, number) in std::mem::take(&mut commit.numbers) {
             let next = &mut self.next_number[self.config.partitions.of(id).index()];
@@ -392,6 +375,12 @@ impl Shard {
         let bytes: usize = commit.blobs.iter().map(|blob| blob.bytes.len()).sum();
         self.counters.backlog_bytes.add(bytes as u64);
         self.publish();
+    }
+
+    /// For the next commit; a burst is not remembered for ever.
+    fn keep_memory(&mut self, mut emptied: Vec<Pending>) {
+        emptied.shrink_to(SPARE_RECORDS);
+        self.spare.push(emptied);
     }
 
     fn apply_one(&mut self, seq: Seq, pending: Pending, now: Timestamp) {
@@ -543,5 +532,6 @@ fn next_multiple(now: Timestamp, interval_ns: u64) -> Timestamp {
     Timestamp::saturating_from_ns((now.ns() / interval_ns + 1).saturating_mul(interval_ns))
 }
 
+mod loading;
 #[cfg(test)]
 mod tests;

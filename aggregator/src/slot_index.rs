@@ -52,10 +52,12 @@ impl SlotIndex {
     }
 
     /// The index of the slot that `is` the one.
+    #[inline]
     pub(crate) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         self.position(hash, is).map(|at| self.places[at].slot)
     }
 
+    #[inline]
     fn position(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<usize> {
         let mut at = self.wrap(hash as usize);
         loop {

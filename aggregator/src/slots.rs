@@ -56,7 +56,7 @@ impl Slots {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn find(&self, id: MetricId) -> Option<u32> {
         self.index.find(hash(id), |slot| self.slots[slot].id == id)
     }

@@ -8,6 +8,7 @@ use orzo_model::batch::{Batch, SAMPLES_PER_BATCH};
 use orzo_model::drop_reason::DropReason;
 use orzo_model::sample::Sample;
 use orzo_model::{ArchivePolicy, MetricId, Timestamp};
+use smallvec::SmallVec;
 
 use crate::command::{Name, Pending, Resolution};
 use crate::counters::ShardCounters;
@@ -188,7 +189,7 @@ impl Statsd {
             let samples = u64::from(events.samples);
             slot.samples -= samples;
             self.waiting -= samples;
-            let payload = Payload::Events(vec![events.summary]);
+            let payload = Payload::Events(SmallVec::from_buf([events.summary]));
             let record = Record { id, back_window: policy.back_window, payload };
             out.push(Pending { record, policy: policy.clone(), samples });
         }

@@ -17,6 +17,9 @@ use crate::doorbell::Doorbell;
 /// What a producer owns at least: room for the burst that gathers while a consumer is busy with its own.
 const POOL_ITEMS_MIN: usize = 16;
 
+/// So many items wake a consumer before they are announced.
+const ITEMS_WAITING: usize = 4;
+
 /// Items a producer owns: one being filled per consumer, two in flight per consumer, one spare.
 pub const fn pool_items(consumers: usize) -> usize {
     let each = 3 * consumers + 1;
@@ -33,8 +36,12 @@ impl<T> Queue<T> {
         CachePadded::new(Queue { items: ArrayQueue::new(capacity), bell: Arc::default() })
     }
 
-    fn push(&self, item: Box<T>) {
+    fn put(&self, item: Box<T>) {
         assert!(self.items.push(item).is_ok(), "more items than were made: one was not of this exchange");
+    }
+
+    fn push(&self, item: Box<T>) {
+        self.put(item);
         self.bell.ring();
     }
 }
@@ -98,10 +105,21 @@ impl<T> Producer<T> {
         self.exchange.pools[self.home].bell.wait(timeout);
     }
 
-    /// Hands a full item to a consumer and wakes it.
+    /// Hands a full item to a consumer. It need not wake before many wait or [`Producer::announce`] says so: each
+    /// sleep costs more than an item.
     #[inline]
     pub fn send(&self, consumer: usize, item: Box<T>) {
-        self.exchange.lanes[consumer].push(item);
+        let lane = &self.exchange.lanes[consumer];
+        lane.put(item);
+        if lane.items.len() >= ITEMS_WAITING {
+            lane.bell.ring();
+        }
+    }
+
+    /// Wakes a consumer: nothing more will be sent for a while.
+    #[inline]
+    pub fn announce(&self, consumer: usize) {
+        self.exchange.lanes[consumer].bell.ring();
     }
 
     /// Puts an item back that was taken and not needed.
@@ -195,7 +213,9 @@ mod tests {
         let (mut producers, consumers) = Exchange::open(2, 1, |home| home);
         let last = producers.pop().unwrap();
         drop(producers);
+        assert!(consumers[0].doorbell().wait(Duration::ZERO));
         last.send(0, last.take().unwrap());
+        assert!(!consumers[0].doorbell().wait(Duration::ZERO), "one alone wakes nobody");
         assert!(!consumers[0].ended());
         drop(last);
         assert!(consumers[0].doorbell().wait(Duration::ZERO));
@@ -216,7 +236,10 @@ mod tests {
                         let mut item = loop {
                             match producer.take() {
                                 Some(item) => break item,
-                                None => producer.wait(LONG),
+                                None => {
+                                    (0..2).for_each(|consumer| producer.announce(consumer));
+                                    producer.wait(LONG);
+                                }
                             }
                         };
                         item.1 = n;

@@ -43,6 +43,8 @@ pub struct Router {
     routes: Routes,
     /// The batch being filled for each shard.
     open: Box<[Option<Box<Batch>>]>,
+    /// Which shards got batches since the last flush.
+    sent: Box<[bool]>,
     arrived: Timestamp,
     counters: Arc<CachePadded<ListenerCounters>>,
 }
@@ -61,7 +63,14 @@ impl Router {
         let shards = producer.consumers();
         assert!(routes.owners.iter().all(|shard| usize::from(*shard) < shards), "an owner nobody reaches");
         let open = (0..shards).map(|_| None).collect();
-        Router { producer, routes, open, arrived: Timestamp::EPOCH, counters }
+        Router {
+            producer,
+            routes,
+            open,
+            sent: vec![false; shards].into(),
+            arrived: Timestamp::EPOCH,
+            counters,
+        }
     }
 
     /// Batches opened from now on hold what arrived at `at`.
@@ -70,16 +79,20 @@ impl Router {
         self.arrived = at;
     }
 
-    /// Hands over every batch that holds something.
+    /// Hands over every batch that holds something, and wakes the shards that got any.
     pub fn flush(&mut self) {
         for shard in 0..self.open.len() {
             self.send(shard);
+            if std::mem::take(&mut self.sent[shard]) {
+                self.producer.announce(shard);
+            }
         }
     }
 
     fn send(&mut self, shard: usize) {
         if let Some(batch) = self.open[shard].take() {
             self.producer.send(shard, batch);
+            self.sent[shard] = true;
             self.counters.batches.add(1);
         }
     }

@@ -15,7 +15,7 @@ use crate::time::{Granularity, Timestamp};
 pub struct OpenBuckets {
     /// Arrival of the newest event, or what stands for it.
     newest: Timestamp,
-    /// By granularity, in the policy's order.
+    /// By granularity, in the policy's order; none before the first event.
     lanes: Vec<Lane>,
 }
 
@@ -31,7 +31,8 @@ type Bucket = (Timestamp, Summary);
 #[derive(Clone, Debug, PartialEq)]
 struct Lane {
     width: Granularity,
-    last: Option<Box<Bucket>>,
+    /// In place: who adds to one lane adds to all, so that they had better lie side by side.
+    last: Option<Bucket>,
     /// Those before the last, ascending: each a slot number, counted from the one before, and a summary.
     packed: Vec<u8>,
     packed_count: u32,
@@ -49,10 +50,10 @@ impl Lane {
             Some(last) if last.0 == start => last.1.merge(event),
             Some(last) if last.0 > start => self.add_late(start, event),
             Some(last) => {
-                let (before, summary) = std::mem::replace(&mut **last, (start, event.clone()));
+                let (before, summary) = std::mem::replace(last, (start, event.clone()));
                 self.pack(before, &summary);
             }
-            None => self.last = Some(Box::new((start, event.clone()))),
+            None => self.last = Some((start, event.clone())),
         }
     }
 
@@ -92,7 +93,7 @@ impl Lane {
     fn since(&self, from: Timestamp) -> Vec<Bucket> {
         let start = from.floor(self.width);
         let mut buckets = if self.packed_last >= start { self.unpack() } else { Vec::new() };
-        buckets.extend(self.last.as_deref().cloned());
+        buckets.extend(self.last.clone());
         buckets.retain(|(known, _)| *known >= start);
         buckets
     }
@@ -112,7 +113,7 @@ impl Lane {
         put_varint(out, self.width.ns());
         put_varint(out, u64::from(self.packed_count) + u64::from(self.last.is_some()));
         out.extend_from_slice(&self.packed);
-        if let Some((start, summary)) = self.last.as_deref() {
+        if let Some((start, summary)) = &self.last {
             put_varint(out, (start.ns() - self.packed_last.ns()) / self.width.ns());
             summary.encode(*start, out);
         }
@@ -122,7 +123,7 @@ impl Lane {
         let mut lane = Lane::new(Granularity::from_ns(reader.varint()?).ok_or(Corrupt)?);
         let count = reader.count(4)?;
         let mut buckets = read_buckets(reader, count, lane.width)?;
-        lane.last = buckets.pop().map(Box::new);
+        lane.last = buckets.pop();
         lane.repack(&buckets);
         Ok(lane)
     }
@@ -142,9 +143,19 @@ fn read_buckets(reader: &mut Reader<'_>, count: usize, width: Granularity) -> Re
 }
 
 impl OpenBuckets {
-    /// No bucket of these granularities.
-    pub fn new(widths: impl IntoIterator<Item = Granularity>) -> Self {
-        OpenBuckets { newest: Timestamp::EPOCH, lanes: widths.into_iter().map(Lane::new).collect() }
+    /// Makes room for buckets of these granularities, if there is none yet.
+    pub fn open(&mut self, widths: impl IntoIterator<Item = Granularity>) {
+        if self.lanes.is_empty() {
+            self.lanes = widths.into_iter().map(Lane::new).collect();
+        }
+    }
+
+    /// Something of all that [`OpenBuckets::add`] will need, so that it is near by then.
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        let first =
+            |lane: &Lane| lane.last.as_ref().map_or(0, |(start, summary)| start.ns() ^ summary.at().ns());
+        self.lanes.iter().fold(0, |near, lane| near ^ first(lane))
     }
 
     /// Arrival of the newest event; the epoch if there was none.
@@ -229,7 +240,8 @@ mod tests {
         fn buckets_are_a_map_by_start(
             events in proptest::collection::vec((0u64..5000, -50i32..50), 1..120), from in 0u64..5000, keep in 0u64..5000,
         ) {
-            let mut open = OpenBuckets::new([width(10), width(600)]);
+            let mut open = OpenBuckets::default();
+            open.open([width(10), width(600)]);
             let mut twin: BTreeMap<(u64, u64), (f64, f64)> = BTreeMap::new();
             for (index, (ns, value)) in events.iter().enumerate() {
                 let value = f64::from(*value);

@@ -71,14 +71,13 @@ struct Inflight {
 impl Series {
     /// A series that has seen nothing.
     pub fn new(kind: SeriesKind, policy: Arc<ArchivePolicy>) -> Self {
-        let open = OpenBuckets::new(policy.items.iter().map(|item| item.granularity));
         Series {
             kind,
             policy,
             seq: 0,
             closed: Timestamp::EPOCH,
             window: Window::default(),
-            open,
+            open: OpenBuckets::default(),
             fresh: Fresh::default(),
             settled: false,
             dirty_from: None,
@@ -129,6 +128,12 @@ impl Series {
     /// of the last checkpoint; the epoch: it is not known.
     pub fn heard(&self) -> (Timestamp, Timestamp) {
         (self.heard, self.heard_newest)
+    }
+
+    /// Something of all that the next batch will need, so that it is near by then.
+    #[inline]
+    pub fn touch_open(&self) -> u64 {
+        self.open.touch()
     }
 
     /// Its raw measures.
@@ -197,6 +202,7 @@ impl Series {
         if self.kind == SeriesKind::Sampled {
             self.become_events();
         }
+        self.open.open(self.policy.items.iter().map(|item| item.granularity));
         let threshold = self.open.newest().saturating_sub(EVENT_GRACE_NS);
         let mut sums = Vec::new();
         let mut refused = 0;
@@ -222,6 +228,7 @@ impl Series {
     /// of every bucket that can change or is not stored yet.
     fn become_events(&mut self) {
         self.kind = SeriesKind::Event;
+        self.open.open(self.policy.items.iter().map(|item| item.granularity));
         let wants = Wants::of(&self.policy.methods);
         for point in self.raw() {
             self.open.add(&Summary::of(point.at, point.value, 1.0, Weighing::Event, wants));
