@@ -255,11 +255,14 @@ impl Spread {
             (Spread::Exact(mine), Spread::Exact(theirs)) if mine.len() + theirs.len() <= EXACT_VALUES_MAX => {
                 mine.extend_from_slice(theirs);
             }
-            (Spread::Sketch(mine), theirs) => mine.merge(&theirs.sketch()),
+            (Spread::Sketch(mine), Spread::Sketch(theirs)) => mine.merge(theirs),
+            (Spread::Sketch(mine), Spread::Exact(theirs)) => {
+                theirs.iter().for_each(|(value, weight)| mine.add(*value, *weight));
+            }
             (Spread::Exact(_), theirs) => {
-                let mut sketch = self.sketch();
-                sketch.merge(&theirs.sketch());
+                let sketch = self.sketch();
                 *self = Spread::Sketch(Box::new(sketch));
+                self.merge(theirs);
             }
         }
     }

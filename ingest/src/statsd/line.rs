@@ -32,6 +32,12 @@ impl MetricLines {
         MetricLines { ids: SeriesIds::new(naming.salt), naming, samples: Vec::new(), names: Vec::new() }
     }
 
+    /// How names become ids.
+    #[inline]
+    pub(super) fn ids(&self) -> &SeriesIds {
+        &self.ids
+    }
+
     /// Reads one line of valid UTF-8 and pushes its samples, all or none. Returns the kind of the first
     /// one and how many there were.
     ///

@@ -18,6 +18,7 @@ mod name;
 mod number;
 #[cfg(test)]
 mod oracle;
+mod plain;
 mod scan;
 mod tags;
 #[cfg(test)]
@@ -93,7 +94,13 @@ impl Parser {
         counters: &ListenerCounters,
         sink: &mut impl Sink,
     ) -> Result<(), DropReason> {
-        if line.starts_with(Event::PREFIX) {
+        if profile == Profile::Native
+            && let Some((sample, name)) = plain::read(self.metrics.ids(), line)
+        {
+            sink.push(&sample, name);
+            counters.accepted[sample.kind.index()].add(1);
+            counters.samples.add(1);
+        } else if line.starts_with(Event::PREFIX) {
             Event::read(line)?;
             counters.events.add(1);
         } else if line.starts_with(ServiceCheck::PREFIX) {

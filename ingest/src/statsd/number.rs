@@ -1,7 +1,7 @@
 //! Decimal numbers as lines spell them.
 
 /// Digits that always fit an `f64` without rounding.
-const EXACT_DIGITS: usize = 15;
+pub(super) const EXACT_DIGITS: usize = 15;
 
 /// Reads optional sign, digits with optional point, optional exponent; nothing else, no blanks, nothing
 /// that is or becomes infinite.
