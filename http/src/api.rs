@@ -14,7 +14,7 @@ use crate::patience::Patience;
 use crate::request::{Mount, Request};
 use crate::response::Response;
 use crate::ui::Ui;
-use crate::v1;
+use crate::v1::{self, Targets};
 
 /// The API.
 pub struct Api {
@@ -24,6 +24,7 @@ pub struct Api {
     mount: Mount,
     cors: Cors,
     ui: Option<Ui>,
+    pub(crate) targets: Targets,
 }
 
 impl Api {
@@ -34,6 +35,7 @@ impl Api {
             mount: Mount { prefix: config.prefix.clone(), proxy_headers: config.proxy_headers },
             cors: Cors { allowed_origins: config.cors_allowed_origins.clone() },
             ui: config.page.as_ref().map(|facts| Ui::built_in(facts, &config.auth)),
+            targets: Targets::default(),
             config,
             ctx,
         })

@@ -1,18 +1,18 @@
 //! The line protocol of InfluxDB 1: `measurement,tag=value field=1,other=2i 1510581804179554816`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use indexmap::IndexMap;
 use orzo_model::Timestamp;
 
-/// A line that has something to say.
+/// A line that has something to say. Text that needs no unescaping is that of the body.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Line {
-    pub(super) measurement: String,
+pub(super) struct Line<'a> {
+    pub(super) measurement: Cow<'a, str>,
     /// By name; the last of equal ones.
-    pub(super) tags: BTreeMap<String, String>,
-    /// Only numbers: texts and truths are read and dropped.
-    pub(super) fields: IndexMap<String, f64>,
+    pub(super) tags: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    /// Only numbers: texts and truths are read and dropped. No name is there twice.
+    pub(super) fields: Vec<(Cow<'a, str>, f64)>,
     /// `None`: now.
     pub(super) at: Option<Timestamp>,
 }
@@ -21,10 +21,10 @@ pub(super) struct Line {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-impl Line {
+impl Line<'_> {
     /// The name of the metric of a field: `measurement.field@tag=value,…`, without `/`.
     pub(super) fn metric_name(&self, field: &str) -> String {
-        tagged(format!("{}.{field}", self.measurement), &self.tags)
+        tagged([&*self.measurement, ".", field].concat(), &self.tags)
     }
 }
 
@@ -36,11 +36,11 @@ pub(super) fn tagged<T: AsRef<str>>(mut name: String, tags: &BTreeMap<T, T>) -> 
         name.push('=');
         name.push_str(value.as_ref());
     }
-    name.replace('/', "_")
+    if name.contains('/') { name.replace('/', "_") } else { name }
 }
 
 /// Reads one line, whose time is in units of so many nanoseconds; `None` for blank ones and comments.
-pub(super) fn read_line(text: &str, unit_ns: u64) -> Result<Option<Line>, Malformed> {
+pub(super) fn read_line(text: &str, unit_ns: u64) -> Result<Option<Line<'_>>, Malformed> {
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.trim().is_empty() || text.starts_with('#') {
         return Ok(None);
@@ -54,13 +54,16 @@ pub(super) fn read_line(text: &str, unit_ns: u64) -> Result<Option<Line>, Malfor
         tags.insert(tag, cursor.name()?);
     }
     cursor.blanks()?;
-    let mut fields = IndexMap::new();
+    let mut fields: Vec<(Cow<'_, str>, f64)> = Vec::new();
     loop {
         let field = cursor.name()?;
         cursor.expect('=')?;
-        match cursor.value()? {
-            Some(number) => drop(fields.insert(field, number)),
-            None => drop(fields.shift_remove(&field)),
+        let before = fields.iter().position(|(name, _)| *name == field);
+        match (cursor.value()?, before) {
+            (Some(number), Some(at)) => fields[at].1 = number,
+            (Some(number), None) => fields.push((field, number)),
+            (None, Some(at)) => drop(fields.remove(at)),
+            (None, None) => {}
         }
         if !cursor.take(',') {
             break;
@@ -71,7 +74,7 @@ pub(super) fn read_line(text: &str, unit_ns: u64) -> Result<Option<Line>, Malfor
 
 struct Cursor<'a>(&'a str);
 
-impl Cursor<'_> {
+impl<'a> Cursor<'a> {
     fn take(&mut self, c: char) -> bool {
         match self.0.strip_prefix(c) {
             Some(rest) => {
@@ -95,10 +98,20 @@ impl Cursor<'_> {
 
     /// A name or a tag's value: quoted, or up to the next blank, comma or `=`; a backslash before one of
     /// these takes it in, any other stands for itself.
-    fn name(&mut self) -> Result<String, Malformed> {
-        if self.0.starts_with('"') {
-            return self.quoted();
+    fn name(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        let text = self.0;
+        if text.starts_with('"') {
+            return self.quoted().map(Cow::Owned);
         }
+        let end = text.find([' ', ',', '=', '\\']).unwrap_or(text.len());
+        if !text[end..].starts_with('\\') {
+            self.0 = &text[end..];
+            return if end == 0 { Err(Malformed) } else { Ok(text[..end].into()) };
+        }
+        self.escaped_name().map(Cow::Owned)
+    }
+
+    fn escaped_name(&mut self) -> Result<String, Malformed> {
         let mut out = String::new();
         let mut chars = self.0.char_indices();
         let mut end = self.0.len();
@@ -213,7 +226,7 @@ mod tests {
                 continue;
             }
             let mut line = line.unwrap().unwrap();
-            assert_eq!(case["measurement"], line.measurement, "{text}");
+            assert_eq!(case["measurement"], *line.measurement, "{text}");
             assert_eq!(case["tags"], serde_json::json!(line.tags), "{text}");
             assert_eq!(case["t_ns"].as_u64(), line.at.map(Timestamp::ns), "{text}");
             assert_eq!(case["resource"].as_str(), line.tags.remove("host").as_deref(), "{text}");

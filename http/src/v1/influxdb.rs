@@ -138,15 +138,19 @@ fn value_error(detail: &str, reason: String) -> ApiError {
     ])
 }
 
-fn add(call: &Call<'_>, pushes: &mut IndexMap<String, Push>, mut line: Line, tag: &str) -> Outcome<()> {
+fn add(call: &Call<'_>, pushes: &mut IndexMap<String, Push>, mut line: Line<'_>, tag: &str) -> Outcome<()> {
     let resource = line.tags.remove(tag);
     let resource =
         resource.ok_or_else(|| value_error("key", format!("Unable to find key `{tag}' in tags")))?;
     let at = line.at.unwrap_or(call.now);
-    let push = pushes.entry(resource).or_default();
+    // Nearly every line is of a resource and a metric that were met before: no text is made for those.
+    if !pushes.contains_key(&*resource) {
+        pushes.insert(resource.clone().into_owned(), Push::default());
+    }
+    let push = &mut pushes[&*resource];
     for (field, value) in &line.fields {
         let name = line.metric_name(field);
-        if name.chars().count() > NAME_CHARS_MAX {
+        if name.len() > NAME_CHARS_MAX && name.chars().count() > NAME_CHARS_MAX {
             return Err(value_error(
                 "line",
                 format!("the name {name} is longer than {NAME_CHARS_MAX} characters"),

@@ -28,6 +28,7 @@ mod resource_type;
 mod root;
 mod rows;
 mod show;
+mod targets;
 mod type_patch;
 mod value_search;
 
@@ -35,6 +36,8 @@ use hyper::{Method, StatusCode};
 
 use crate::call::Call;
 use crate::error::{ApiError, Outcome};
+
+pub(crate) use targets::Targets;
 
 /// Finds the handler of a request and runs it.
 pub(crate) fn route(call: &Call<'_>) -> Outcome {

@@ -1,5 +1,7 @@
 //! Writing by name: resources and metrics that other systems push to, made when first seen.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use orzo_model::Measure;
 use orzo_model::metric::Metric;
@@ -9,6 +11,7 @@ use orzo_store::index::{self, Kind, MetricSpec, NewResource};
 
 use super::metric::MetricTarget;
 use super::metric_body::check_name;
+use super::targets::{Door, Names, Target};
 use crate::call::Call;
 use crate::engine::Post;
 use crate::error::{ApiError, Outcome};
@@ -29,20 +32,40 @@ pub(super) struct Push {
 
 /// Stores everything, by the text that names the resource; the metrics are those of rules.
 pub(super) fn push(call: &Call<'_>, type_name: &str, pushes: IndexMap<String, Push>) -> Outcome<()> {
+    let door =
+        Door { identity: call.identity()?, resource_type: type_name, revision: call.index().revision() };
     let mut posts = Vec::new();
-    for (text, mut push) in pushes {
-        for metric in metrics(call, type_name, &text, &push)? {
-            call.enforce("post measures", &MetricTarget::new(call, &metric))?;
-            let measures = metric.name.as_deref().and_then(|name| push.measures.swap_remove(name));
-            if let Some(measures) = measures.filter(|measures| !measures.is_empty()) {
-                posts.push(Post { kind: metric.kind(), metric: metric.id, policy: metric.policy, measures });
-            }
+    for (text, push) in pushes {
+        let targets = targets(call, door, &text, &push)?;
+        for (name, measures) in push.measures {
+            let target = targets.get(&name).filter(|_| !measures.is_empty()).cloned();
+            posts.extend(target.map(|Target { id, kind, policy }| Post {
+                metric: id,
+                policy,
+                kind,
+                measures,
+            }));
         }
     }
     if !posts.is_empty() {
         call.engine().post(posts)?;
     }
     Ok(())
+}
+
+/// Where the measures of a push go.
+fn targets(call: &Call<'_>, door: Door<'_>, text: &str, push: &Push) -> Outcome<Arc<Names>> {
+    let known = call.api.targets.find(door, text);
+    if let Some(known) = known.filter(|known| push.measures.keys().all(|name| known.contains_key(name))) {
+        return Ok(known);
+    }
+    let mut found = Names::new();
+    for metric in metrics(call, door.resource_type, text, push)? {
+        call.enforce("post measures", &MetricTarget::new(call, &metric))?;
+        let target = Target::from(&metric);
+        found.extend(metric.name.map(|name| (name, target)));
+    }
+    Ok(call.api.targets.keep(door, text, found))
 }
 
 /// The metrics of a push, made if need be.

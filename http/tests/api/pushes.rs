@@ -53,6 +53,40 @@ fn lines_make_resources_and_metrics() {
     lines(&site, "db=telegraf", "").expect(204);
 }
 
+/// What a push remembers of the one before is forgotten as soon as it is wrong.
+#[test]
+fn pushes_find_what_was_changed_meanwhile() {
+    let site = influx();
+    let path = "/v1/resource/telegraf/h/metric/cpu.a";
+    let rows = |path: &str| {
+        let path = format!("{path}/measures?granularity=60&aggregation=count");
+        site.ask("foobar", "GET", &path).send().expect(200).json()
+    };
+    let push = |seconds: u64| lines(&site, "db=telegraf", &format!("cpu,host=h a=1,b=2 {seconds}000000000"));
+    push(60).expect(204);
+    push(61).expect(204);
+    assert_eq!(rows(path)[0][2], 2.0);
+    let id = site.ask("foobar", "GET", path).send().expect(200).json()["id"].clone();
+    // A metric that was deleted is made again; the one beside it goes on.
+    site.ask("foobar", "DELETE", path).send().expect(204);
+    push(62).expect(204);
+    assert_ne!(site.ask("foobar", "GET", path).send().expect(200).json()["id"], id);
+    assert_eq!(
+        (rows(path)[0][2].clone(), rows("/v1/resource/telegraf/h/metric/cpu.b")[0][2].clone()),
+        (json!(1.0), json!(3.0))
+    );
+    // So is a resource.
+    site.ask("foobar", "DELETE", "/v1/resource/telegraf/h").send().expect(204);
+    push(63).expect(204);
+    assert_eq!(rows(path)[0][2], 1.0);
+    // What one may push to, another makes for himself.
+    let other = |body: &str| {
+        site.ask("barfoo", "POST", "/v1/influxdb/write?db=telegraf").body(body.as_bytes()).send()
+    };
+    other("cpu,host=h a=1 64000000000").expect(204);
+    assert_eq!(rows(path)[0][2], 1.0);
+}
+
 #[test]
 fn units_of_times_may_be_honoured() {
     let site = Site::with(Config { influxdb_honour_precision: true, ..Config::default() }).with_policy();

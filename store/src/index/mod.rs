@@ -205,6 +205,10 @@ pub trait Index: Send + Sync {
     /// names stay burned.
     fn expunge(&self, ids: &[MetricId]) -> Result<()>;
 
+    /// Changes with whatever can make an answer wrong that was right before: not with what is only added. Who keeps
+    /// answers reads it before he asks, and throws them away when it is another.
+    fn revision(&self) -> u64;
+
     /// How many metrics are active.
     fn metrics_count(&self) -> Result<u64>;
 

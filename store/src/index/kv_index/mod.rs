@@ -85,6 +85,7 @@ pub struct KvIndex {
     orders: Orders,
     /// [`Counters::metrics`], for readers.
     metrics_count: AtomicU64,
+    revision: AtomicU64,
     damage: Damage,
 }
 
@@ -104,7 +105,9 @@ impl KvIndex {
         let writer = Mutex::new(Writer::new(counters));
         let catalog = RwLock::new(Arc::new(catalog));
         let orders = Orders::new(limits::ORDERS_BYTES, limits::ORDERS);
-        Ok(KvIndex { kv, effort: EFFORT, draw_id: random_id, catalog, writer, orders, metrics_count, damage })
+        let revision = AtomicU64::new(0);
+        let (effort, draw_id) = (EFFORT, random_id as fn() -> MetricId);
+        Ok(KvIndex { kv, effort, draw_id, catalog, writer, orders, metrics_count, revision, damage })
     }
 
     /// Draws ids otherwise: a simulation takes them from its seed.
@@ -114,6 +117,12 @@ impl KvIndex {
 
     fn catalog(&self) -> Arc<Catalog> {
         self.catalog.read().clone()
+    }
+
+    /// Answers from before may be wrong now.
+    fn revise(&self) {
+        // ORDER: Release, so that whoever reads the new number finds what was written before.
+        self.revision.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -195,7 +204,9 @@ impl Index for KvIndex {
     }
 
     fn patch_resource(&self, resource_type: &str, id: ResourceId, patch: ResourcePatch) -> Result<Patched> {
-        self.change_resource(resource_type, id, patch)
+        let done = self.change_resource(resource_type, id, patch);
+        self.revise();
+        done
     }
 
     fn delete_resource(
@@ -285,6 +296,10 @@ impl Index for KvIndex {
 
     fn delete_ended(&self, before: Timestamp, limit: usize) -> Result<Deletion> {
         self.remove_ended(before, limit)
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
     }
 
     fn metrics_count(&self) -> Result<u64> {

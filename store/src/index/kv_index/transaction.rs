@@ -46,6 +46,8 @@ pub(super) struct Transaction<'a> {
     pub state_changes: Vec<StateChange>,
     /// What becomes of [`Writer::prefixes`].
     pub prefix_changes: HashMap<Box<str>, i64>,
+    /// Whether anything goes.
+    takes_away: bool,
 }
 
 /// What keys get; `None`: they go.
@@ -70,6 +72,7 @@ impl KvIndex {
             counts: HashMap::new(),
             state_changes: Vec::new(),
             prefix_changes: HashMap::new(),
+            takes_away: false,
         }
     }
 
@@ -102,6 +105,7 @@ impl<'a> Transaction<'a> {
     }
 
     pub(super) fn delete(&mut self, family: Family, key: Key) {
+        self.takes_away = true;
         self.change(family, key, None);
     }
 
@@ -172,6 +176,7 @@ impl<'a> Transaction<'a> {
         if let Err(error) = self.index.kv.write(batch, WhenStalled::Wait) {
             // It may have happened all the same.
             self.index.orders.clear();
+            self.index.revise();
             return Err(error.into());
         }
         // Before anybody is told, so that whoever was told finds it.
@@ -193,6 +198,10 @@ impl<'a> Transaction<'a> {
         if let Some(catalog) = self.new_catalog.take() {
             self.index.orders.keep_types_of(&catalog);
             *self.index.catalog.write() = Arc::new(catalog);
+            self.takes_away = true;
+        }
+        if self.takes_away {
+            self.index.revise();
         }
         Ok(true)
     }
