@@ -32,7 +32,7 @@ impl Pace {
         Pace { longest_ns, age_ns: longest_ns, since: Timestamp::EPOCH, measures: 0 }
     }
 
-    /// So many measures or events went into series.
+    /// So many measures, or as much as these, went into series.
     pub(crate) fn add(&mut self, measures: usize) {
         self.measures += measures as u64;
     }

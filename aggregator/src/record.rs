@@ -24,6 +24,9 @@ const EVENTS: u8 = 1;
 /// The back window is that of the measures before.
 const SAME_BACK_WINDOW: u8 = 2;
 
+/// So many values that a summary keeps for percentiles weigh as much as a measure.
+const VALUES_PER_MEASURE: usize = 8;
+
 /// What came for one series.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
@@ -58,6 +61,14 @@ impl Payload {
             Payload::Events(events) => events.iter().map(Summary::until).max(),
         };
         newest.unwrap_or_default()
+    }
+
+    /// How many measures it is as much work as, and takes as much memory until a checkpoint.
+    pub fn weight(&self) -> usize {
+        match self {
+            Payload::Measures(measures) => measures.len(),
+            Payload::Events(events) => events.iter().map(|event| 1 + event.kept() / VALUES_PER_MEASURE).sum(),
+        }
     }
 
     /// What a series is that begins with it.

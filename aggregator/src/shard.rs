@@ -396,7 +396,7 @@ impl Shard {
             Payload::Events(events) => events.len(),
         };
         self.raw_since_checkpoint += measures;
-        self.pace.add(measures);
+        self.pace.add(record.payload.weight());
         let Put { refused, returned } = put(&mut self.series, record, seq, now);
         self.tell(returned);
         let counters = &self.counters;

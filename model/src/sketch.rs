@@ -52,6 +52,11 @@ impl Sketch {
         }
     }
 
+    /// How many groups of like values it tells apart, but for zero.
+    pub fn groups(&self) -> usize {
+        self.negative.len() + self.positive.len()
+    }
+
     /// Weight of everything added.
     pub fn weight(&self) -> f64 {
         self.zero + self.negative.values().sum::<f64>() + self.positive.values().sum::<f64>()

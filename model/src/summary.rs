@@ -159,6 +159,15 @@ impl Summary {
         &self.spread
     }
 
+    /// How many values, or groups of like values, it keeps for percentiles.
+    pub fn kept(&self) -> usize {
+        match &self.spread {
+            Spread::None => 0,
+            Spread::Exact(values) => values.len(),
+            Spread::Sketch(sketch) => sketch.groups(),
+        }
+    }
+
     /// One method; `None` where it yields no value.
     pub fn evaluate(&self, formula: Formula) -> Option<f64> {
         Some(match formula {
