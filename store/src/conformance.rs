@@ -9,6 +9,7 @@ use orzo_model::{Column, Granularity, Method, MetricId, Partition, Partitions, S
 use crate::aggregates::{Aggregates, KvAggregates, MetricRuns, RowQuery};
 use crate::backlog::{Backlog, Blob, KvBacklog, Position};
 use crate::identity::Identity;
+use crate::keys;
 use crate::kv::{Batch, Direction, Family, Kv, WhenStalled, prefix_end};
 use crate::seal::Extent;
 
@@ -18,6 +19,7 @@ const PARTITIONS: Partitions = Partitions::DEFAULT;
 pub fn engine<K: Kv>(make: impl Fn() -> Arc<K>) {
     batches_are_ordered_and_ranges_half_open(&*make());
     scans_go_both_ways_and_stop_when_told(&*make());
+    prefixes_are_scanned_in_turn(&*make());
     identity_is_made_once(&*make());
     backlog_replays_above_low_water(make());
     backlog_trims_what_is_below(make());
@@ -29,7 +31,7 @@ pub fn engine<K: Kv>(make: impl Fn() -> Arc<K>) {
     retired_metrics_leave_nothing(make());
 }
 
-fn keys<K: Kv>(kv: &K, family: Family, from: &[u8], to: &[u8], way: Direction) -> Vec<Vec<u8>> {
+fn found_keys<K: Kv>(kv: &K, family: Family, from: &[u8], to: &[u8], way: Direction) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     kv.scan(family, from, to, way, &mut |key, _| {
         found.push(key.to_vec());
@@ -51,7 +53,7 @@ fn batches_are_ordered_and_ranges_half_open<K: Kv>(kv: &K) {
     assert_eq!(kv.get(Family::Index, b"a").unwrap(), None);
     assert_eq!(kv.get(Family::Index, b"b").unwrap().as_deref(), Some(b"new".as_slice()));
     assert_eq!(kv.get(Family::Index, b"c").unwrap().as_deref(), Some(b"old".as_slice()));
-    assert_eq!(keys(kv, Family::Meta, b"", b"", Direction::Forward), [b"b"]);
+    assert_eq!(found_keys(kv, Family::Meta, b"", b"", Direction::Forward), [b"b"]);
 }
 
 fn scans_go_both_ways_and_stop_when_told<K: Kv>(kv: &K) {
@@ -61,10 +63,10 @@ fn scans_go_both_ways_and_stop_when_told<K: Kv>(kv: &K) {
     }
     kv.write(batch, WhenStalled::Wait).unwrap();
     let end = prefix_end(&[1]);
-    assert_eq!(keys(kv, Family::IndexBy, &[1], &end, Direction::Forward), [vec![1, 0], vec![1, 255]]);
-    assert_eq!(keys(kv, Family::IndexBy, &[1], &end, Direction::Backward), [vec![1, 255], vec![1, 0]]);
-    assert_eq!(keys(kv, Family::IndexBy, &[2], &prefix_end(&[255]), Direction::Forward).len(), 2);
-    assert!(keys(kv, Family::IndexBy, &[3], &[2], Direction::Forward).is_empty());
+    assert_eq!(found_keys(kv, Family::IndexBy, &[1], &end, Direction::Forward), [vec![1, 0], vec![1, 255]]);
+    assert_eq!(found_keys(kv, Family::IndexBy, &[1], &end, Direction::Backward), [vec![1, 255], vec![1, 0]]);
+    assert_eq!(found_keys(kv, Family::IndexBy, &[2], &prefix_end(&[255]), Direction::Forward).len(), 2);
+    assert!(found_keys(kv, Family::IndexBy, &[3], &[2], Direction::Forward).is_empty());
     let mut seen = 0;
     kv.scan(Family::IndexBy, &[], &[], Direction::Backward, &mut |key, _| {
         seen += 1;
@@ -73,6 +75,40 @@ fn scans_go_both_ways_and_stop_when_told<K: Kv>(kv: &K) {
     })
     .unwrap();
     assert_eq!(seen, 1);
+}
+
+fn prefixes_are_scanned_in_turn<K: Kv>(kv: &K) {
+    let under =
+        |resource: u8, name: &str| [[keys::NAMES].as_slice(), &[resource; 16], name.as_bytes()].concat();
+    let mut batch = Batch::default();
+    for resource in 1..=6 {
+        for name in ["a", "b"] {
+            batch.put(Family::IndexBy, under(resource, name), [resource]);
+            batch.put(Family::Index, under(resource, name), [resource]);
+        }
+    }
+    kv.write(batch, WhenStalled::Wait).unwrap();
+    let mut batch = Batch::default();
+    for (resource, name) in [(2, "a"), (3, "a"), (3, "b")] {
+        batch.delete(Family::IndexBy, under(resource, name));
+        batch.delete(Family::Index, under(resource, name));
+    }
+    kv.write(batch, WhenStalled::Wait).unwrap();
+    let prefixes = [0, 1, 2, 3, 5, 9].map(|resource| under(resource, ""));
+    for family in [Family::IndexBy, Family::Index] {
+        for limit in [1, 3, 100] {
+            let mut seen = Vec::new();
+            kv.scan_under(family, &prefixes, &mut |number, key, value| {
+                seen.push((number, key.to_vec(), value[0]));
+                if seen.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })
+            .unwrap();
+            let all = [(1, 1, "a"), (1, 1, "b"), (2, 2, "b"), (4, 5, "a"), (4, 5, "b")];
+            let expected = all.map(|(number, resource, name)| (number, under(resource, name), resource));
+            assert_eq!(seen, expected[..limit.min(all.len())]);
+        }
+        kv.scan_under(family, &[], &mut |_, _, _| panic!("there is nothing to visit")).unwrap();
+    }
 }
 
 fn identity_is_made_once<K: Kv>(kv: &K) {
@@ -120,7 +156,7 @@ fn backlog_trims_what_is_below<K: Kv>(kv: Arc<K>) {
     let backlog = KvBacklog::new(kv.clone(), PARTITIONS);
     backlog.append(&(1..=3000).map(blob).collect::<Vec<_>>()).unwrap();
     backlog.checkpoint(Vec::new(), &[(partition(), 2990)]).unwrap();
-    assert_eq!(keys(&*kv, Family::Backlog, b"", b"", Direction::Forward).len(), 10);
+    assert_eq!(found_keys(&*kv, Family::Backlog, b"", b"", Direction::Forward).len(), 10);
     backlog.checkpoint(Vec::new(), &[(partition(), 3000)]).unwrap();
     assert_eq!(backlog.position(partition()).unwrap(), Position { low: 3000, newest: 3000 });
 }
@@ -181,7 +217,7 @@ fn sealing_changes_no_answer<K: Kv>(kv: Arc<K>) {
         closed().for_each(|extent| aggregates.seal(&extent).unwrap());
         assert_eq!(read(&aggregates, id, 0, None), before, "sealed {} times", again + 1);
     }
-    let stored = keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len();
+    let stored = found_keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len();
     assert!((40..60).contains(&stored), "three blocks and what is not closed, not {stored} values");
     aggregates.write(&[runs(id, 900, 700..702, 9.0)]).unwrap();
     assert_eq!(read(&aggregates, id, 700, Some(703))[..2], [(700, 9.0), (701, 9.0)]);
@@ -219,7 +255,7 @@ fn sealing_buckets_without_values_leaves_nothing<K: Kv>(kv: Arc<K>) {
     for extent in Extent::closed(id, width(), methods, at(0), at(0), at(600)) {
         aggregates.seal(&extent).unwrap();
     }
-    assert_eq!(keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len(), 0);
+    assert_eq!(found_keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len(), 0);
 }
 
 fn long_runs_are_found_from_their_middle<K: Kv>(kv: Arc<K>) {
@@ -239,7 +275,7 @@ fn retired_metrics_leave_nothing<K: Kv>(kv: Arc<K>) {
     aggregates.retire(id).unwrap();
     assert!(read(&aggregates, id, 0, None).is_empty());
     assert_eq!(read(&aggregates, other, 0, None).len(), 1);
-    assert_eq!(keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len(), 1);
+    assert_eq!(found_keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len(), 1);
     assert_eq!(aggregates.damaged(), 0);
 }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
-use crate::kv::{Batch, Direction, Family, Kv, Visit, WhenStalled};
+use crate::kv::{Batch, Direction, Family, Kv, Visit, VisitUnder, WhenStalled};
 
 /// What is written to see whether writing works.
 const PROBE: &[u8] = b"probe";
@@ -116,6 +116,10 @@ impl<K: Kv> Kv for Guarded<K> {
         visit: &mut Visit<'_>,
     ) -> Result<()> {
         self.kv.scan(family, from, to, way, visit)
+    }
+
+    fn scan_under(&self, family: Family, prefixes: &[Vec<u8>], visit: &mut VisitUnder<'_>) -> Result<()> {
+        self.kv.scan_under(family, prefixes, visit)
     }
 
     fn write(&self, batch: Batch, when_stalled: WhenStalled) -> Result<()> {

@@ -10,6 +10,14 @@ pub type Seq = u64;
 /// Bytes of a row key before its kind: everything about one granularity of one metric.
 pub const SERIES_PREFIX: usize = 2 + 16 + 8;
 
+/// Table of the names of metrics in the secondary keys of the index: its keys go on with the resource and the name.
+pub const NAMES: u8 = b'n';
+
+/// The part of a secondary key of the index that the names of one resource share; `None` if it is no such key.
+pub fn names_prefix(key: &[u8]) -> Option<&[u8]> {
+    key.get(..1 + 16).filter(|prefix| prefix[0] == NAMES)
+}
+
 /// What a key of the rows family holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowKind {

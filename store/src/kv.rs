@@ -104,6 +104,9 @@ pub enum Direction {
 /// Called with each key and value of a scan; breaking ends it.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
+/// Called with the number of a prefix, and each key and value under it; breaking ends the whole scan.
+pub type VisitUnder<'a> = dyn FnMut(usize, &[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// An ordered key-value engine.
 pub trait Kv: Send + Sync + 'static {
     /// The value of a key.
@@ -123,6 +126,23 @@ pub trait Kv: Send + Sync + 'static {
         way: Direction,
         visit: &mut Visit<'_>,
     ) -> Result<()>;
+
+    /// Visits the keys under each of some prefixes, which ascend and of which none starts another. Cheaper than one
+    /// scan for each.
+    fn scan_under(&self, family: Family, prefixes: &[Vec<u8>], visit: &mut VisitUnder<'_>) -> Result<()> {
+        for (number, prefix) in prefixes.iter().enumerate() {
+            let mut ended = false;
+            self.scan(family, prefix, &prefix_end(prefix), Direction::Forward, &mut |key, value| {
+                let flow = visit(number, key, value);
+                ended = flow.is_break();
+                flow
+            })?;
+            if ended {
+                break;
+            }
+        }
+        Ok(())
+    }
 
     /// Applies a batch. On return it survives the death of the process, not of the machine.
     fn write(&self, batch: Batch, when_stalled: WhenStalled) -> Result<()>;

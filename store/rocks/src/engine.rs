@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orzo_store::keys::SERIES_PREFIX;
-use orzo_store::kv::{Change, Visit};
+use orzo_store::keys::{SERIES_PREFIX, names_prefix};
+use orzo_store::kv::{Change, Visit, VisitUnder, prefix_end};
 use orzo_store::{Batch, Direction, Error, Family, Kv, Result, WhenStalled};
 use parking_lot::RwLock;
 use rocksdb::checkpoint::Checkpoint;
@@ -153,19 +153,16 @@ fn of(db: &DB, family: Family) -> &ColumnFamily {
     db.cf_handle(family.name()).expect("every family is opened with the database")
 }
 
-fn iterator<'a>(db: &'a DB, family: Family, from: &[u8], to: &[u8]) -> DBRawIterator<'a> {
+/// `same_prefix`: what is visited after a seek shares with its key the prefix that filters know; anything wider must see
+/// every table.
+fn iterator<'a>(db: &'a DB, family: Family, from: &[u8], to: &[u8], same_prefix: bool) -> DBRawIterator<'a> {
     let mut options = ReadOptions::default();
     options.set_iterate_lower_bound(from);
     if !to.is_empty() {
         options.set_iterate_upper_bound(to);
     }
-    // Filters know series only; anything wider than one must see every table.
-    let one_series = family == Family::Rows
-        && from.len() > SERIES_PREFIX
-        && to.len() > SERIES_PREFIX
-        && from[..SERIES_PREFIX] == to[..SERIES_PREFIX];
-    options.set_prefix_same_as_start(one_series);
-    options.set_total_order_seek(!one_series);
+    options.set_prefix_same_as_start(same_prefix);
+    options.set_total_order_seek(!same_prefix);
     db.raw_iterator_cf_opt(of(db, family), options)
 }
 
@@ -197,7 +194,11 @@ impl Kv for RocksKv {
             return Ok(());
         }
         let db = self.db()?;
-        let mut iterator = iterator(&db, family, from, to);
+        let one_series = family == Family::Rows
+            && from.len() > SERIES_PREFIX
+            && to.len() > SERIES_PREFIX
+            && from[..SERIES_PREFIX] == to[..SERIES_PREFIX];
+        let mut iterator = iterator(&db, family, from, to, one_series);
         match (way, to.is_empty()) {
             (Direction::Forward, _) => iterator.seek(from),
             (Direction::Backward, true) => iterator.seek_to_last(),
@@ -213,6 +214,27 @@ impl Kv for RocksKv {
             }
         }
         iterator.status().map_err(|source| failure("scanning", source))
+    }
+
+    fn scan_under(&self, family: Family, prefixes: &[Vec<u8>], visit: &mut VisitUnder<'_>) -> Result<()> {
+        let (Some(first), Some(last)) = (prefixes.first(), prefixes.last()) else { return Ok(()) };
+        let db = self.db()?;
+        let of_names = family == Family::IndexBy && prefixes.iter().all(|one| names_prefix(one).is_some());
+        let mut iterator = iterator(&db, family, first, &prefix_end(last), of_names);
+        for (number, prefix) in prefixes.iter().enumerate() {
+            // It may have come there already, over what is deleted in between.
+            if iterator.key().is_none_or(|key| key < &prefix[..]) {
+                iterator.seek(prefix);
+            }
+            while let Some((key, value)) = iterator.item().filter(|(key, _)| key.starts_with(prefix)) {
+                if let ControlFlow::Break(()) = visit(number, key, value) {
+                    return Ok(());
+                }
+                iterator.next();
+            }
+            iterator.status().map_err(|source| failure("scanning", source))?;
+        }
+        Ok(())
     }
 
     fn write(&self, batch: Batch, when_stalled: WhenStalled) -> Result<()> {

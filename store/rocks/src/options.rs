@@ -1,7 +1,7 @@
 //! How RocksDB is tuned, family by family, and why.
 
 use orzo_store::Family;
-use orzo_store::keys::SERIES_PREFIX;
+use orzo_store::keys::{SERIES_PREFIX, names_prefix};
 use rocksdb::statistics::StatsLevel;
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompactionStyle,
@@ -36,6 +36,9 @@ const FAMILY_BUFFER_BYTES_MAX: usize = 64 << 20;
 const PERIODIC_COMPACTION_SECONDS: u64 = 24 * 3600;
 /// 16 KiB: scans of a series read neighbouring runs, and larger blocks compress better.
 const ROWS_BLOCK_BYTES: usize = 16 << 10;
+
+/// How much of a write buffer its filter may take.
+const MEMORY_FILTER_PART: f64 = 0.02;
 
 /// Tables of the backlog that are merged together.
 const BACKLOG_TABLES: i32 = 12;
@@ -92,11 +95,21 @@ fn options_of(family: Family, cache: &Cache, tuning: &Tuning) -> Options {
         Family::Rows => rows(&mut options, &mut table),
         Family::Index => {
             table.set_hybrid_ribbon_filter(10.0, 1);
+            filter_memory(&mut options);
             compress(&mut options);
         }
         Family::IndexBy => {
             // A new series asks for names that are not there: no block should be read for that.
             table.set_bloom_filter(10.0, false);
+            filter_memory(&mut options);
+            // Pages ask for the names of a thousand resources: a scan of one ends where they do, and knows the tables.
+            let name = "orzo.names";
+            let transform = |key| names_prefix(key).unwrap_or(key);
+            options.set_prefix_extractor(SliceTransform::create(
+                name,
+                transform,
+                Some(|key| names_prefix(key).is_some()),
+            ));
             compress(&mut options);
         }
     }
@@ -122,10 +135,16 @@ fn rows(options: &mut Options, table: &mut BlockBasedOptions) {
     table.set_hybrid_ribbon_filter(10.0, 1);
     table.set_whole_key_filtering(false);
     options.set_prefix_extractor(SliceTransform::create_fixed_prefix(SERIES_PREFIX));
-    options.set_memtable_prefix_bloom_ratio(0.02);
+    options.set_memtable_prefix_bloom_ratio(MEMORY_FILTER_PART);
     options.set_compaction_filter_factory(RetentionFactory);
     options.set_periodic_compaction_seconds(PERIODIC_COMPACTION_SECONDS);
     compress(options);
+}
+
+/// Whoever makes something looks first whether it is there, and mostly it is not.
+fn filter_memory(options: &mut Options) {
+    options.set_memtable_whole_key_filtering(true);
+    options.set_memtable_prefix_bloom_ratio(MEMORY_FILTER_PART);
 }
 
 fn compress(options: &mut Options) {

@@ -3,8 +3,8 @@
 //! A deleted metric's document moves from the active ones to the deleted ones and its name is free at
 //! once; the keys that only narrow searches stay until it is expunged, which keeps deletion cheap.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
 
 use orzo_model::filter::Condition;
 use orzo_model::resource::ResourceId;
@@ -12,14 +12,15 @@ use orzo_model::{MetricId, Timestamp};
 use uuid::Uuid;
 
 use super::KvIndex;
+use super::catalog::Catalog;
 use super::documents::{MetricDocument, decode};
 use super::keys::{self, Key, Lookup};
 use super::resources::Current;
 use super::rows::{ResourceRow, metric_id};
-use super::scan::{DONE, NEXT, scan, scan_prefix};
+use super::scan::{DONE, NEXT, scan, scan_under};
 use super::transaction::Transaction;
 use crate::error::{Error as StoreError, Result as StoreResult};
-use crate::index::{DeletedMetric, Deletion, Error, Result};
+use crate::index::{DeletedMetric, Deletion, Result};
 use crate::kv::{Family, prefix_end};
 
 /// Deletions that go into one write: enough to make writes cheap, few enough not to hold others up.
@@ -27,6 +28,9 @@ const CHUNK: usize = 10_000;
 
 /// Resources that are read together.
 const ROUND: usize = 64;
+
+/// Rounds that are read before they are deleted.
+const READ_AHEAD: usize = 2;
 
 /// A resource with all that goes with it.
 pub(super) struct Whole {
@@ -37,6 +41,12 @@ pub(super) struct Whole {
     names: Vec<Key>,
     /// Its active metrics, with their documents.
     metrics: Vec<(MetricId, Vec<u8>)>,
+}
+
+impl Whole {
+    fn of(current: Current) -> Self {
+        Whole { current, revisions: Vec::new(), names: Vec::new(), metrics: Vec::new() }
+    }
 }
 
 impl KvIndex {
@@ -57,23 +67,62 @@ impl KvIndex {
     pub(super) fn remove_resources(&self, resource_type: &str, condition: &Condition) -> Result<Deletion> {
         let mut deletion = Deletion::default();
         let found = self.find_ids(resource_type, condition)?;
-        let mut rounds = found.chunks(ROUND);
-        while rounds.len() > 0 {
+        let mut rest = &found[..];
+        while !rest.is_empty() {
             let mut transaction = self.begin();
-            let start = deletion.metrics.len() + deletion.resources as usize;
-            while deletion.metrics.len() + (deletion.resources as usize) < start + CHUNK {
-                let Some(round) = rounds.next() else { break };
-                for whole in transaction.wholes(round, resource_type, condition)? {
-                    deletion.resources += 1;
-                    deletion.metrics.extend(transaction.delete_whole(whole));
-                }
-            }
+            let deleted = transaction.delete_first(rest, condition, &mut deletion)?;
             transaction.commit()?;
+            rest = &rest[deleted..];
         }
         if deletion.resources > 0 {
             self.kv.sync()?;
         }
         Ok(deletion)
+    }
+
+    /// Those of some resources that still meet a condition, with all that goes with them.
+    fn wholes(
+        &self,
+        catalog: &Catalog,
+        found: &[(ResourceId, Arc<str>)],
+        condition: &Condition,
+    ) -> StoreResult<Vec<Whole>> {
+        let mut wholes = Vec::with_capacity(found.len());
+        for state in self.current_all(found)?.into_iter().flatten() {
+            let entry = catalog.types.get(&state.type_name).cloned();
+            let entry = entry.ok_or(StoreError::Corrupt { what: "type of a resource" })?;
+            let row = ResourceRow::read(state.id, state.revision, &entry, &state.bytes)?;
+            if condition.holds(&row) {
+                let resource = row.resource()?;
+                wholes.push(Whole::of(Current { resource, entry, bytes: state.bytes }));
+            }
+        }
+        self.complete(&mut wholes)?;
+        Ok(wholes)
+    }
+
+    /// Adds to resources what goes with them.
+    fn complete(&self, wholes: &mut [Whole]) -> StoreResult<()> {
+        let revisions =
+            |whole: &Whole| keys::revisions(&whole.current.resource.resource_type, whole.current.resource.id);
+        let prefixes = wholes.iter().map(revisions).collect();
+        scan_under(&*self.kv, Family::Index, prefixes, &mut |number, key, _| {
+            wholes[number].revisions.push(key.to_vec());
+            Ok(())
+        })?;
+        let mut owners = BTreeMap::new();
+        let prefixes = wholes.iter().map(|whole| keys::metrics_of(whole.current.resource.id)).collect();
+        scan_under(&*self.kv, Family::IndexBy, prefixes, &mut |number, key, value| {
+            owners.insert(metric_id(value).ok_or(StoreError::Corrupt { what: "metric name" })?, number);
+            wholes[number].names.push(key.to_vec());
+            Ok(())
+        })?;
+        let metrics: Vec<Key> = owners.keys().map(|metric| keys::metric(*metric)).collect();
+        let documents = self.kv.get_all(Family::Index, &metrics)?;
+        for ((id, number), document) in owners.into_iter().zip(documents) {
+            wholes[number].metrics.extend(document.map(|document| (id, document)));
+        }
+        Ok(())
     }
 
     pub(super) fn remove_metrics(&self, ids: &[MetricId]) -> Result<Vec<MetricId>> {
@@ -124,65 +173,52 @@ impl KvIndex {
 }
 
 impl Transaction<'_> {
-    /// Those of some resources that still are of a type and meet a condition. Two threads read, since that is most of a
-    /// deletion.
-    fn wholes(
-        &self,
+    /// Deletes those of some resources that still meet a condition, until enough is deleted; says how many it came to.
+    /// While this thread deletes, another reads what is next: both take about as long.
+    fn delete_first(
+        &mut self,
         found: &[(ResourceId, Arc<str>)],
-        resource_type: &str,
         condition: &Condition,
-    ) -> Result<Vec<Whole>> {
-        let read = |part: &[(ResourceId, Arc<str>)]| -> Result<Vec<Whole>> {
-            let wholes = part.iter().map(|(id, _)| self.whole_if(*id, resource_type, condition));
-            wholes.filter_map(Result::transpose).collect()
+        deletion: &mut Deletion,
+    ) -> Result<usize> {
+        let (index, catalog) = (self.index(), self.catalog.clone());
+        let (send, wholes) = mpsc::sync_channel(READ_AHEAD);
+        let read = move || -> StoreResult<usize> {
+            let (mut come_to, mut things) = (0, 0);
+            for round in found.chunks(ROUND) {
+                let wholes = index.wholes(&catalog, round, condition)?;
+                come_to += round.len();
+                things += wholes.iter().map(|whole| 1 + whole.metrics.len()).sum::<usize>();
+                if send.send(wholes).is_err() || things >= CHUNK {
+                    break;
+                }
+            }
+            Ok(come_to)
         };
-        let (first, second) = found.split_at(found.len() / 2);
         std::thread::scope(|scope| {
-            let other = scope.spawn(|| read(first));
-            let second = read(second)?;
-            let mut wholes = other.join().expect("reading does not panic")?;
-            wholes.extend(second);
-            Ok(wholes)
+            let reader = scope.spawn(read);
+            for whole in wholes.into_iter().flatten() {
+                deletion.resources += 1;
+                deletion.metrics.extend(self.delete_whole(whole));
+            }
+            Ok(reader.join().expect("reading does not panic")?)
         })
-    }
-
-    fn whole_if(&self, id: ResourceId, resource_type: &str, condition: &Condition) -> Result<Option<Whole>> {
-        let current = match self.resource(Some(resource_type), id) {
-            Ok(current) => current,
-            Err(Error::NotFound(..)) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let row = ResourceRow::read(id, current.resource.revision, &current.entry, current.bytes())?;
-        if condition.holds(&row) { Ok(Some(self.whole(current)?)) } else { Ok(None) }
     }
 
     /// A resource with all that goes with it. Nothing of that may have been changed by this transaction.
     pub(super) fn whole(&self, current: Current) -> StoreResult<Whole> {
-        let (id, kv) = (current.resource.id, self.kv());
-        let mut revisions = Vec::new();
-        let prefix = keys::revisions(&current.resource.resource_type, id);
-        scan_prefix(kv, Family::Index, &prefix, &mut |key, _| {
-            revisions.push(key.to_vec());
-            NEXT
-        })?;
-        let (mut names, mut metrics) = (Vec::new(), BTreeSet::new());
-        scan_prefix(kv, Family::IndexBy, &keys::metrics_of(id), &mut |key, value| {
-            metrics.insert(metric_id(value).ok_or(StoreError::Corrupt { what: "metric name" })?);
-            names.push(key.to_vec());
-            NEXT
-        })?;
-        let metric_keys: Vec<Key> = metrics.iter().map(|metric| keys::metric(*metric)).collect();
-        let documents = kv.get_all(Family::Index, &metric_keys)?;
-        let metrics = metrics.into_iter().zip(documents).filter_map(|(id, found)| Some((id, found?)));
-        Ok(Whole { metrics: metrics.collect(), current, revisions, names })
+        let mut whole = Whole::of(current);
+        self.index().complete(std::slice::from_mut(&mut whole))?;
+        Ok(whole)
     }
 
     /// Deletes a resource, its history and its metrics, and says which metrics.
     pub(super) fn delete_whole(&mut self, whole: Whole) -> Vec<MetricId> {
-        self.delete_state(&whole.current);
+        let id = whole.current.resource.id;
+        self.delete_state(whole.current);
         whole.revisions.into_iter().for_each(|key| self.delete(Family::Index, key));
         whole.names.into_iter().for_each(|key| self.delete(Family::IndexBy, key));
-        self.set_count(whole.current.resource.id, None);
+        self.set_count(id, None);
         let bury = |(id, document)| {
             self.bury(id, document);
             id
@@ -261,13 +297,13 @@ mod tests {
     #[test]
     fn what_no_longer_meets_the_condition_stays() {
         let (_, index) = with_a_resource();
-        let transaction = index.begin();
         let never = Condition::Not(Box::new(Condition::Always));
-        let reads =
-            |name, condition| transaction.whole_if(id_of(name), "generic", condition).unwrap().is_some();
-        assert!(!reads("r", &never));
-        assert!(!reads("nobody", &Condition::Always));
-        assert!(reads("r", &Condition::Always));
+        let found = ["nobody", "r"].map(|name| (id_of(name), Arc::from("generic")));
+        for (condition, expected) in [(&never, 0), (&Condition::Always, 1)] {
+            let (mut transaction, mut deletion) = (index.begin(), Deletion::default());
+            assert_eq!(transaction.delete_first(&found, condition, &mut deletion).unwrap(), 2);
+            assert_eq!((deletion.resources, deletion.metrics.len()), (expected, 2 * expected as usize));
+        }
     }
 
     /// Renamed, detached, changed, deleted and expunged: no key is forgotten.

@@ -7,6 +7,8 @@ use orzo_model::resource::ResourceId;
 use orzo_model::{MetricId, Timestamp};
 use uuid::Uuid;
 
+use crate::keys::NAMES;
+
 /// A key, or the common start of keys.
 pub(super) type Key = Vec<u8>;
 
@@ -171,9 +173,12 @@ pub(super) fn burned(id: MetricId) -> Key {
     [BURNED, &id.to_bytes()].concat()
 }
 
+/// Where the name begins in a key of a metric's name.
+pub(super) const NAME_START: usize = 1 + 16;
+
 /// The common start of the keys of a resource's metrics, by name. They hold the metric's id.
 pub(super) fn metrics_of(id: ResourceId) -> Key {
-    [b"n".as_slice(), &id.to_bytes()].concat()
+    [&[NAMES], id.to_bytes().as_slice()].concat()
 }
 
 pub(super) fn metric_named(id: ResourceId, name: &str) -> Key {

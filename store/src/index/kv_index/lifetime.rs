@@ -13,7 +13,7 @@ use super::KvIndex;
 use super::documents::ResourceView;
 use super::keys::{self, Key};
 use super::resources::{Current, cut};
-use super::rows::{metric_id, type_text};
+use super::rows::{metric_name, type_text};
 use super::scan::{DONE, NEXT, any, scan};
 use super::transaction::Transaction;
 use crate::error::{Error as StoreError, Result as StoreResult};
@@ -65,9 +65,7 @@ impl KvIndex {
             if names.len() >= limit {
                 return DONE;
             }
-            let name = String::from_utf8(key[prefix.len()..].to_vec()).ok();
-            let read = name.zip(metric_id(value)).ok_or(StoreError::Corrupt { what: "metric name" });
-            names.extend(self.sound(key, read)?);
+            names.extend(self.sound(key, metric_name(key, value))?);
             NEXT
         })?;
         Ok(names)

@@ -1,6 +1,5 @@
 //! Creating and changing resources.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use orzo_model::Timestamp;
@@ -36,7 +35,7 @@ impl KvIndex {
         let type_name = self.type_of(id)?.filter(|name| covers(resource_type, name)).ok_or_else(not_found)?;
         let state = self.current(&type_name, id)?.ok_or_else(not_found)?;
         // Read after the state: every type that the state can have is in it.
-        self.answer(&self.catalog(), &state, true)?.ok_or_else(not_found)
+        self.whole_answer(&self.catalog(), &state)?.ok_or_else(not_found)
     }
 
     pub(super) fn change_resource(
@@ -65,15 +64,11 @@ impl KvIndex {
 pub(super) struct Current {
     pub resource: Resource,
     pub entry: Arc<TypeEntry>,
-    bytes: Vec<u8>,
+    /// The document it was read from.
+    pub bytes: Vec<u8>,
 }
 
 impl Current {
-    /// The document it was read from.
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     /// Refuses if the caller saw another revision.
     pub(super) fn expect(&self, revision_start: Option<Timestamp>) -> Result<()> {
         match revision_start {
@@ -134,22 +129,22 @@ impl Transaction<'_> {
 
     fn put_state(&mut self, old: Option<&Current>, new: &Resource, entry: &TypeEntry) {
         let bytes = encode(&document(new, entry));
-        self.note_change(new, old, Some(bytes.clone()));
+        self.note_change(new, old.map(|old| old.bytes.clone()), Some(bytes.clone()));
         self.put(Family::Index, keys::resource(&new.resource_type, new.id), bytes);
         let old_keys = old.map(|old| secondary_keys(&old.resource)).unwrap_or_default();
         let new_keys = secondary_keys(new);
-        for key in old_keys.difference(&new_keys) {
+        for key in old_keys.iter().filter(|key| !new_keys.contains(key)) {
             self.delete(Family::IndexBy, key.clone());
         }
-        for key in new_keys.difference(&old_keys) {
-            self.put(Family::IndexBy, key.clone(), new.resource_type.as_bytes().to_vec());
+        for key in new_keys.into_iter().filter(|key| !old_keys.contains(key)) {
+            self.put(Family::IndexBy, key, new.resource_type.as_bytes().to_vec());
         }
     }
 
     /// Deletes the current state of a resource.
-    pub(super) fn delete_state(&mut self, current: &Current) {
+    pub(super) fn delete_state(&mut self, current: Current) {
         let resource = &current.resource;
-        self.note_change(resource, Some(current), None);
+        self.note_change(resource, Some(current.bytes), None);
         self.delete(Family::Index, keys::type_of(resource.id));
         self.delete(Family::Index, keys::resource(&resource.resource_type, resource.id));
         for key in secondary_keys(resource) {
@@ -157,9 +152,8 @@ impl Transaction<'_> {
         }
     }
 
-    fn note_change(&mut self, resource: &Resource, old: Option<&Current>, new: Option<Vec<u8>>) {
+    fn note_change(&mut self, resource: &Resource, old: Option<Vec<u8>>, new: Option<Vec<u8>>) {
         let (id, type_name) = (resource.id, resource.resource_type.clone());
-        let old = old.map(|old| old.bytes.clone());
         self.state_changes.push(StateChange { id, type_name, old, new });
     }
 }
@@ -232,16 +226,16 @@ pub(super) fn cut(at: Timestamp) -> Timestamp {
 }
 
 /// The secondary keys of a current state. All hold the name of its type.
-pub(super) fn secondary_keys(resource: &Resource) -> BTreeSet<Key> {
+pub(super) fn secondary_keys(resource: &Resource) -> Vec<Key> {
     let id = resource.id.to_bytes();
     let in_order = |table: Option<&str>| {
         keys::in_order(table, resource.revision_start, resource.started_at, resource.id)
     };
-    let mut keys = BTreeSet::from([
+    let mut keys = vec![
         in_order(None),
         Lookup::ResourceCreator.key(&resource.creator, id),
         Lookup::ResourceOriginal.key(&resource.original_id, id),
-    ]);
+    ];
     keys.extend(order_table(&resource.resource_type).map(|table| in_order(Some(table))));
     keys.extend(resource.ended_at.map(|end| keys::ended(end, resource.id)));
     keys.extend(resource.user_id.as_deref().map(|user| Lookup::ResourceUser.key(user, id)));

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use orzo_base::parallel::try_map;
 use orzo_model::filter::{Cell, Field, Row};
 use orzo_model::resource::{Resource, ResourceId, Revision};
 use orzo_model::resource_type::Value;
@@ -13,10 +14,13 @@ use super::KvIndex;
 use super::catalog::{Catalog, Slot, TypeEntry};
 use super::documents::{ResourceDocument, ResourceView};
 use super::keys::{self, Key};
-use super::scan::{NEXT, scan_prefix};
+use super::scan::{NEXT, scan_prefix, scan_under};
 use super::values::{StoredValue, value_of};
 use crate::error::{Error as StoreError, Result as StoreResult};
 use crate::kv::Family;
+
+/// States that one thread reads at a time; fewer are not worth another thread.
+const STATES_TOGETHER: usize = 64;
 
 /// A stored state, not yet read.
 #[derive(Clone, Debug)]
@@ -138,19 +142,90 @@ impl KvIndex {
         }))
     }
 
+    /// The current states of resources of some types, in their order.
+    pub(super) fn current_all(
+        &self,
+        wanted: &[(ResourceId, Arc<str>)],
+    ) -> StoreResult<Vec<Option<StoredState>>> {
+        let parts: Vec<_> = wanted.chunks(STATES_TOGETHER).collect();
+        let read = |part: &&[(ResourceId, Arc<str>)], _| {
+            let keys: Vec<Key> = part.iter().map(|(id, type_name)| keys::resource(type_name, *id)).collect();
+            self.kv.get_all(Family::Index, &keys)
+        };
+        let documents = try_map(&parts, 1, read)?.into_iter().flatten();
+        let state = |((id, type_name), bytes): (&(ResourceId, Arc<str>), Option<Vec<u8>>)| {
+            let type_name = type_name.clone();
+            Some(StoredState { id: *id, revision: Revision::Current, type_name, bytes: bytes? })
+        };
+        Ok(wanted.iter().zip(documents).map(state).collect())
+    }
+
+    /// A state as an answer, without its metrics; `None` if its type, and so the resource, is gone by now.
+    fn answer(&self, catalog: &Catalog, state: &StoredState) -> StoreResult<Option<Resource>> {
+        let Some(entry) = catalog.types.get(&state.type_name) else { return Ok(None) };
+        ResourceRow::read(state.id, state.revision, entry, &state.bytes)?.resource().map(Some)
+    }
+
     /// A state as an answer; `None` if its type, and so the resource, is gone by now.
-    pub(super) fn answer(
+    pub(super) fn whole_answer(
         &self,
         catalog: &Catalog,
         state: &StoredState,
-        with_metrics: bool,
     ) -> StoreResult<Option<Resource>> {
-        let Some(entry) = catalog.types.get(&state.type_name) else { return Ok(None) };
-        let mut resource = ResourceRow::read(state.id, state.revision, entry, &state.bytes)?.resource()?;
-        if with_metrics {
-            resource.metrics = self.metric_names(state.id)?.into_iter().collect();
-        }
+        let Some(mut resource) = self.answer(catalog, state)? else { return Ok(None) };
+        resource.metrics = self.metric_names(state.id)?.into_iter().collect();
         Ok(Some(resource))
+    }
+
+    /// States as answers, in their order, but for those that are gone by now or damaged.
+    pub(super) fn answers(
+        &self,
+        catalog: &Catalog,
+        states: &[StoredState],
+        with_metrics: bool,
+    ) -> StoreResult<Vec<Resource>> {
+        let parts: Vec<_> = states.chunks(STATES_TOGETHER).collect();
+        let answers = try_map(&parts, 1, |part, _| self.answer_part(catalog, part, with_metrics))?;
+        Ok(answers.into_iter().flatten().collect())
+    }
+
+    fn answer_part(
+        &self,
+        catalog: &Catalog,
+        states: &[StoredState],
+        with_metrics: bool,
+    ) -> StoreResult<Vec<Resource>> {
+        let each = |answer: &dyn Fn(&StoredState) -> StoreResult<Option<Resource>>| {
+            let sound = |state: &StoredState| {
+                self.sound(&keys::resource(&state.type_name, state.id), answer(state)).map(Option::flatten)
+            };
+            states.iter().filter_map(|state| sound(state).transpose()).collect::<StoreResult<Vec<Resource>>>()
+        };
+        let mut resources = each(&|state| self.answer(catalog, state))?;
+        match with_metrics.then(|| self.add_names(&mut resources)) {
+            // What cannot be read costs none of the others.
+            Some(Err(error)) if error.is_damage() => each(&|state| self.whole_answer(catalog, state)),
+            Some(Err(error)) => Err(error),
+            Some(Ok(())) | None => Ok(resources),
+        }
+    }
+
+    /// Adds their metrics to resources, of which some may be states of the same one.
+    fn add_names(&self, resources: &mut [Resource]) -> StoreResult<()> {
+        let mut by_id: Vec<&mut Resource> = resources.iter_mut().collect();
+        by_id.sort_by_key(|resource| resource.id);
+        let mut groups: Vec<_> = by_id.chunk_by_mut(|a, b| a.id == b.id).collect();
+        let prefixes = groups.iter().map(|group| keys::metrics_of(group[0].id)).collect();
+        scan_under(&*self.kv, Family::IndexBy, prefixes, &mut |number, key, value| {
+            let Some((name, id)) = self.sound(key, metric_name(key, value))? else { return Ok(()) };
+            if let Some((last, others)) = groups[number].split_last_mut() {
+                for other in others {
+                    other.metrics.insert(name.clone(), id);
+                }
+                last.metrics.insert(name, id);
+            }
+            Ok(())
+        })
     }
 
     /// Names and ids of the active metrics of a resource, by name.
@@ -158,13 +233,17 @@ impl KvIndex {
         let prefix = keys::metrics_of(id);
         let mut names = Vec::new();
         scan_prefix(&*self.kv, Family::IndexBy, &prefix, &mut |key, value| {
-            let name = String::from_utf8(key[prefix.len()..].to_vec()).ok();
-            let read = name.zip(metric_id(value)).ok_or(StoreError::Corrupt { what: "metric name" });
-            names.extend(self.sound(key, read)?);
+            names.extend(self.sound(key, metric_name(key, value))?);
             NEXT
         })?;
         Ok(names)
     }
+}
+
+/// The name of a metric of a resource, and its id, from the key and the value that hold them.
+pub(super) fn metric_name(key: &[u8], value: &[u8]) -> StoreResult<(String, MetricId)> {
+    let name = key.get(keys::NAME_START..).and_then(|name| String::from_utf8(name.to_vec()).ok());
+    name.zip(metric_id(value)).ok_or(StoreError::Corrupt { what: "metric name" })
 }
 
 /// Reads a metric's id.

@@ -31,6 +31,27 @@ pub(super) fn scan_prefix(kv: &dyn Kv, family: Family, prefix: &[u8], visit: &mu
     scan(kv, family, prefix, &prefix_end(prefix), visit)
 }
 
+/// Visits the keys under each of some prefixes, none of which starts another; the visitor is told the number of the prefix.
+pub(super) fn scan_under(
+    kv: &dyn Kv,
+    family: Family,
+    mut prefixes: Vec<Vec<u8>>,
+    visit: &mut dyn FnMut(usize, &[u8], &[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut numbers: Vec<usize> = (0..prefixes.len()).collect();
+    numbers.sort_unstable_by(|a, b| prefixes[*a].cmp(&prefixes[*b]));
+    prefixes.sort_unstable();
+    let mut failure = Ok(());
+    kv.scan_under(family, &prefixes, &mut |place, key, value| match visit(numbers[place], key, value) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failure = Err(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    failure
+}
+
 /// Whether any key starts with `prefix`.
 pub(super) fn any(kv: &dyn Kv, family: Family, prefix: &[u8]) -> Result<bool> {
     let mut found = false;

@@ -4,12 +4,12 @@
 //! few resources; walk the table of the default order, or an [order in memory](super::orders), until the
 //! page is full; read everything and keep the first. See [`Effort`](super::Effort) for when which.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
-use orzo_base::parallel::try_map;
+use orzo_model::Timestamp;
 use orzo_model::filter::Condition;
 use orzo_model::resource::{Resource, ResourceId, Revision, parse_uuid};
 use orzo_model::resource_type::GENERIC;
@@ -49,11 +49,26 @@ struct Search<'a> {
     limit: Option<usize>,
 }
 
-/// States that one thread makes answers of at a time; fewer are not worth another thread.
-const STATES_TOGETHER: usize = 64;
-/// How many places of an order in memory are looked at between two looks at the order.
+/// How many places of an order are looked at between two looks at the order.
 const STEP_MIN: usize = 16;
 const STEP_MAX: usize = 1_000;
+
+/// What a key of a table of the default order says.
+struct OrderPlace {
+    key: keys::Key,
+    since: Timestamp,
+    resource: (ResourceId, Arc<str>),
+}
+
+impl OrderPlace {
+    fn read(key: &[u8], value: &[u8]) -> StoreResult<Self> {
+        let (Some(id), Some(since)) = (keys::last_id(key), keys::order_start(key)) else {
+            return Err(StoreError::Corrupt { what: "key of a resource" });
+        };
+        let resource = (ResourceId::from_bytes(id), type_text(value)?);
+        Ok(OrderPlace { key: key.to_vec(), since, resource })
+    }
+}
 
 /// A state, and where it lies in an order.
 struct Placed {
@@ -87,7 +102,7 @@ impl KvIndex {
     pub(super) fn find_resources(&self, page: &ResourcePage<'_>) -> Result<Vec<Resource>> {
         let search = self.understand(page)?;
         let states = self.select(&search)?;
-        self.answers(&search.catalog, &states, page.metrics)
+        Ok(self.answers(&search.catalog, &states, page.metrics)?)
     }
 
     pub(super) fn find_history(&self, id: ResourceId, page: &ResourcePage<'_>) -> Result<Vec<Resource>> {
@@ -95,7 +110,7 @@ impl KvIndex {
         let not_found = || Error::NotFound(Kind::Resource, id.to_string());
         let type_name = self.type_of(id)?.filter(|name| search.covers(name)).ok_or_else(not_found)?;
         let states = self.top_of(&search, Some(&Candidates::from([(id, type_name)])))?;
-        self.answers(&search.catalog, &states, page.metrics)
+        Ok(self.answers(&search.catalog, &states, page.metrics)?)
     }
 
     /// The ids and types of what meets a condition, in no order.
@@ -209,36 +224,60 @@ impl KvIndex {
         mut budget: Budget,
     ) -> Result<Option<Vec<StoredState>>> {
         let table = keys::order(search.order_table.as_deref());
-        let from = search.after_key.clone().map_or_else(|| table.clone(), keys::after);
-        let mut page = Vec::new();
-        let (mut full, mut spent) = (limit == 0, false);
-        scan(&*self.kv, Family::IndexBy, &from, &prefix_end(&table), &mut |key, value| {
-            spent = !full && !budget.allows_one_more(page.len());
-            if full || spent {
-                return DONE;
+        let (mut from, to) =
+            (search.after_key.clone().map_or(table.clone(), keys::after), prefix_end(&table));
+        let (mut page, mut known) = (Vec::new(), HashSet::new());
+        while page.len() < limit {
+            let step = (limit - page.len()).clamp(STEP_MIN, STEP_MAX);
+            let places = self.order_keys(&from, &to, step)?;
+            for state in self.walked(search, &places)? {
+                if page.len() >= limit {
+                    break;
+                }
+                if !budget.allows_one_more(page.len()) {
+                    return Ok(None);
+                }
+                // Who was changed between two steps may lie in both.
+                page.extend(state.filter(|state| known.insert(state.id)));
             }
-            if let Some(state) = self.walked(search, key, value)? {
-                page.push(state);
-                full = page.len() >= limit;
+            match places.last() {
+                Some(last) if places.len() == step => from = keys::after(last.key.clone()),
+                _ => break,
             }
-            if full { DONE } else { NEXT }
-        })?;
-        Ok((!spent).then_some(page))
+        }
+        Ok(Some(page))
     }
 
-    /// The state that a key of the order table is about, if it still lies there and meets the condition.
-    fn walked(&self, search: &Search<'_>, key: &[u8], value: &[u8]) -> StoreResult<Option<StoredState>> {
-        let corrupt = StoreError::Corrupt { what: "key of a resource" };
-        let (Some(id), Some(start)) = (keys::last_id(key), keys::order_start(key)) else {
-            return Err(corrupt);
-        };
-        let type_name = type_text(value)?;
-        let Some(state) = self.current(&type_name, ResourceId::from_bytes(id))? else { return Ok(None) };
-        let Some(entry) = search.catalog.types.get(&type_name) else { return Ok(None) };
+    /// At most so many keys of a table of the default order.
+    fn order_keys(&self, from: &[u8], to: &[u8], limit: usize) -> StoreResult<Vec<OrderPlace>> {
+        let mut places = Vec::with_capacity(limit);
+        scan(&*self.kv, Family::IndexBy, from, to, &mut |key, value| {
+            places.push(OrderPlace::read(key, value)?);
+            if places.len() < limit { NEXT } else { DONE }
+        })?;
+        Ok(places)
+    }
+
+    /// The states that keys of the order table are about, where they still lie there and meet the condition.
+    fn walked(&self, search: &Search<'_>, places: &[OrderPlace]) -> StoreResult<Vec<Option<StoredState>>> {
+        let ids: Vec<_> = places.iter().map(|place| place.resource.clone()).collect();
+        let states = self.current_all(&ids)?.into_iter().zip(places);
+        states
+            .map(|(state, place)| state.map_or(Ok(None), |state| self.still(search, place, state)))
+            .collect()
+    }
+
+    fn still(
+        &self,
+        search: &Search<'_>,
+        place: &OrderPlace,
+        state: StoredState,
+    ) -> StoreResult<Option<StoredState>> {
+        let Some(entry) = search.catalog.types.get(&state.type_name) else { return Ok(None) };
         let row = ResourceRow::read(state.id, state.revision, entry, &state.bytes);
-        let Some(row) = self.sound(key, row)? else { return Ok(None) };
+        let Some(row) = self.sound(&place.key, row)? else { return Ok(None) };
         // Changed since the scan began: it lies further on now, and some later page has it.
-        let moved = row.document.since != start.ns();
+        let moved = row.document.since != place.since.ns();
         let wanted = !moved && search.condition.holds(&row);
         Ok(wanted.then_some(state))
     }
@@ -284,34 +323,17 @@ impl KvIndex {
         let corrupt = || StoreError::Corrupt { what: "place of a resource" };
         let id = |(found, _): &(Place, Arc<str>)| place_id(&search.order, found).ok_or_else(corrupt);
         let ids = places.iter().map(id).collect::<StoreResult<Vec<_>>>()?;
-        let keys: Vec<keys::Key> =
-            places.iter().zip(&ids).map(|((_, type_name), id)| keys::resource(type_name, *id)).collect();
-        let documents = self.kv.get_all(Family::Index, &keys)?;
-        let mut states = Vec::with_capacity(places.len());
-        for (((_, type_name), id), (key, bytes)) in places.iter().zip(ids).zip(keys.iter().zip(documents)) {
-            let state = bytes.map(|bytes| StoredState {
-                id,
-                revision: Revision::Current,
-                type_name: type_name.clone(),
-                bytes,
-            });
-            states.push(match state {
-                Some(state) => self.placed_state(search, key, state)?,
-                None => None,
-            });
-        }
-        Ok(states)
+        let resources: Vec<_> =
+            ids.into_iter().zip(places).map(|(id, (_, type_name))| (id, type_name.clone())).collect();
+        let states = self.current_all(&resources)?.into_iter();
+        states.map(|state| state.map_or(Ok(None), |state| self.placed_state(search, state))).collect()
     }
 
-    fn placed_state(
-        &self,
-        search: &Search<'_>,
-        key: &[u8],
-        state: StoredState,
-    ) -> StoreResult<Option<Placed>> {
+    fn placed_state(&self, search: &Search<'_>, state: StoredState) -> StoreResult<Option<Placed>> {
         let Some(entry) = search.catalog.types.get(&state.type_name) else { return Ok(None) };
         let row = ResourceRow::read(state.id, state.revision, entry, &state.bytes);
-        let Some(row) = self.sound(key, row)?.filter(|row| search.condition.holds(row)) else {
+        let key = keys::resource(&state.type_name, state.id);
+        let Some(row) = self.sound(&key, row)?.filter(|row| search.condition.holds(row)) else {
             return Ok(None);
         };
         let mut bytes = Vec::new();
@@ -375,19 +397,26 @@ impl KvIndex {
         candidates: &Candidates,
         visit: &mut VisitRow<'_>,
     ) -> StoreResult<()> {
-        for (id, type_name) in candidates.iter().filter(|(_, name)| search.covers(name)) {
-            let Some(entry) = search.catalog.types.get(type_name) else { continue };
-            if let Some(state) = self.current(type_name, *id)? {
-                let row = ResourceRow::read(*id, Revision::Current, entry, &state.bytes);
-                if let Some(row) = self.sound(&keys::resource(type_name, *id), row)? {
-                    visit(&row, &state.bytes)?;
+        let covered: Vec<_> = candidates
+            .iter()
+            .filter(|(_, name)| search.covers(name))
+            .map(|(id, name)| (*id, name.clone()))
+            .collect();
+        for part in covered.chunks(STEP_MAX) {
+            for ((id, type_name), state) in part.iter().zip(self.current_all(part)?) {
+                let Some(entry) = search.catalog.types.get(type_name) else { continue };
+                if let Some(state) = state {
+                    let row = ResourceRow::read(*id, Revision::Current, entry, &state.bytes);
+                    if let Some(row) = self.sound(&keys::resource(type_name, *id), row)? {
+                        visit(&row, &state.bytes)?;
+                    }
                 }
-            }
-            if search.history {
-                let prefix = keys::revisions(type_name, *id);
-                scan_prefix(&*self.kv, Family::Index, &prefix, &mut |key, value| {
-                    self.visit_archived(entry, key, value, visit)
-                })?;
+                if search.history {
+                    let prefix = keys::revisions(type_name, *id);
+                    scan_prefix(&*self.kv, Family::Index, &prefix, &mut |key, value| {
+                        self.visit_archived(entry, key, value, visit)
+                    })?;
+                }
             }
         }
         Ok(())
@@ -434,19 +463,6 @@ impl KvIndex {
             }
             NEXT
         })
-    }
-
-    fn answers(
-        &self,
-        catalog: &Catalog,
-        states: &[StoredState],
-        with_metrics: bool,
-    ) -> Result<Vec<Resource>> {
-        let answer = |state: &StoredState, _| {
-            let key = keys::resource(&state.type_name, state.id);
-            self.sound(&key, self.answer(catalog, state, with_metrics)).map(Option::flatten)
-        };
-        Ok(try_map(states, STATES_TOGETHER, answer)?.into_iter().flatten().collect())
     }
 }
 
