@@ -169,7 +169,8 @@ impl Daemon {
         let signals = runtime.block_on(async { signals() })?;
         let (stop_http, http_stops) = oneshot::channel();
         let ctx = Ctx { index: stores.index.clone(), engine: Arc::new(engine), clock: now };
-        let server = orzo_http::Server::new(reload::api(config, plan, ctx.clone())?);
+        let server = orzo_http::Server::new(reload::api(config, plan, ctx.clone())?)
+            .context("cannot start the HTTP threads")?;
         let slot = server.slot();
         let http = runtime.block_on(async { TcpListener::from_std(http) })?;
         let serving = runtime.spawn(server.serve(http, async {

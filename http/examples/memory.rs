@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let index = Arc::new(KvIndex::open(Arc::new(MemoryKv::new()))?);
     let engine = Arc::new(support::MemoryEngine::default());
-    let server = Server::new(Api::new(config, Ctx { index, engine, clock: now })?);
+    let server = Server::new(Api::new(config, Ctx { index, engine, clock: now })?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;

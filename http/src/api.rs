@@ -16,6 +16,9 @@ use crate::response::Response;
 use crate::ui::Ui;
 use crate::v1::{self, Targets};
 
+/// Bytes of a body that is read in no time.
+const SMALL_BODY: usize = 16 << 10;
+
 /// The API.
 pub struct Api {
     pub(crate) config: Config,
@@ -50,6 +53,17 @@ impl Api {
         let outcome =
             Request::read(parts, body, &self.mount).and_then(|request| self.answer(&request, patience));
         self.finish(&headers, outcome)
+    }
+
+    /// Whether a request only changes one object of the index, which takes next to no time but that of the index's writer.
+    pub(crate) fn changes_one_object(&self, parts: &Parts, body: &Bytes) -> bool {
+        // Asking who sends a token may take long.
+        let is_quick = !self.config.auth.has_projects() && body.len() <= SMALL_BODY;
+        is_quick
+            && self
+                .mount
+                .below(parts.uri.path())
+                .is_some_and(|path| v1::changes_one_object(&parts.method, path))
     }
 
     /// The answer to a request that was not even read.

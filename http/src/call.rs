@@ -105,9 +105,9 @@ impl<'a> Call<'a> {
     }
 
     /// 201 with what was made; `path` is where it is from now on, not encoded yet.
-    pub(crate) fn created(&self, path: &str, value: &Value) -> Response {
+    pub(crate) fn created(&self, path: &str, made: Response) -> Response {
         let location = HeaderValue::from_str(&self.request.url(path)).expect("the path is encoded");
-        Response::json(StatusCode::CREATED, value).with_header(LOCATION, location)
+        Response { status: StatusCode::CREATED, ..made }.with_header(LOCATION, location)
     }
 
     /// Does what the method of the request asks for and answers in JSON: 405, 406.

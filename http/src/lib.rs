@@ -15,8 +15,10 @@ mod call;
 mod conditional;
 mod config;
 mod cors;
+mod desk;
 pub mod engine;
 mod error;
+mod inbox;
 mod json;
 mod measures;
 mod page;
@@ -27,7 +29,6 @@ mod response;
 mod schema;
 mod server;
 mod socket;
-mod syncs;
 mod ui;
 mod v1;
 

@@ -19,6 +19,14 @@ pub(crate) struct Mount {
     pub proxy_headers: bool,
 }
 
+impl Mount {
+    /// The part of a path below the mount.
+    pub(crate) fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let rest = path.strip_prefix(&self.prefix)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    }
+}
+
 /// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -45,8 +53,7 @@ pub(crate) struct Request {
 impl Request {
     /// Reads a request. Errors: 404 outside the mount, 400 if path or query are not UTF-8.
     pub(crate) fn read(parts: Parts, body: Bytes, mount: &Mount) -> Outcome<Request> {
-        let path =
-            below(parts.uri.path(), &mount.prefix).ok_or_else(|| ApiError::bare(StatusCode::NOT_FOUND))?;
+        let path = mount.below(parts.uri.path()).ok_or_else(|| ApiError::bare(StatusCode::NOT_FOUND))?;
         let encoding = || ApiError::bad("the URL is not UTF-8");
         let decoded = percent_encoding::percent_decode_str(path).decode_utf8().map_err(|_| encoding())?;
         Ok(Request {
@@ -98,12 +105,6 @@ impl Request {
             _ => Err(ApiError::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
         }
     }
-}
-
-/// The path below a mount.
-fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
-    let rest = path.strip_prefix(prefix)?;
-    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
 fn base(parts: &Parts, mount: &Mount) -> String {

@@ -1,7 +1,7 @@
 //! The API on a socket: connections, their bounds, and the end of it all.
 //!
 //! Per request a small asynchronous shell reads the bounded body and hands it to [`Api::handle`] on a
-//! blocking thread. Stopping is orderly: no new connections, requests under way end, idle connections
+//! blocking thread, see [`desk`](crate::desk). Stopping is orderly: no new connections, requests under way end, idle connections
 //! are closed, and what is left after a deadline is cut.
 
 use std::future::Future;
@@ -25,11 +25,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::api::Api;
 use crate::config::Limits;
+use crate::desk::{Desk, Task, Then};
 use crate::error::{ApiError, Outcome};
 use crate::patience::Patience;
 use crate::response::Response;
 use crate::socket::Socket;
-use crate::syncs::Syncs;
 
 /// How long to wait when the kernel cannot give out a connection, for instance for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -66,7 +66,7 @@ struct Shell {
     limits: Limits,
     handlers: Semaphore,
     body_units: Arc<Semaphore>,
-    syncs: Arc<Syncs>,
+    desk: Desk,
 }
 
 /// How a server ended.
@@ -78,12 +78,16 @@ pub struct Drained {
 
 impl Server {
     /// A server for an API.
-    pub fn new(api: Api) -> Self {
+    ///
+    /// # Errors
+    /// The system has no threads to give.
+    pub fn new(api: Api) -> io::Result<Self> {
         let limits = api.config.limits;
         let body_units = (limits.bodies_bytes / BODY_UNIT).min(Semaphore::MAX_PERMITS);
         let (handlers, body_units) = (Semaphore::new(limits.handlers), Arc::new(Semaphore::new(body_units)));
+        let desk = Desk::new(api.ctx.index.clone())?;
         let api = ApiSlot::new(api);
-        Server { shell: Arc::new(Shell { api, limits, handlers, body_units, syncs: Arc::default() }) }
+        Ok(Server { shell: Arc::new(Shell { api, limits, handlers, body_units, desk }) })
     }
 
     /// The way to exchange the API later.
@@ -186,23 +190,30 @@ async fn answer(shell: Arc<Shell>, socket: Socket, request: HttpRequest) -> Resu
     Ok(into_http(response))
 }
 
-/// Runs the handler on a blocking thread, and waits until what it wrote is durable.
+/// Has the handler run, and waits until what it wrote is durable.
 async fn work(shell: &Arc<Shell>, parts: http::request::Parts, body: Bytes) -> Response {
     let headers = parts.headers.clone();
     let _turn = shell.handlers.acquire().await.expect("never closed");
-    let own = shell.clone();
     // Dropped with this future, which is dropped when the client goes away.
     let (patience, _waiting) = Patience::new(shell.limits.query);
     let (answered, answer) = oneshot::channel();
-    tokio::task::spawn_blocking(move || {
-        let api = own.api.get();
+    let api = shell.api.get();
+    let at_desk = api.changes_one_object(&parts, &body);
+    let task: Task = Box::new(move || {
         let (response, owes_sync) = put_off(|| api.handle(parts, body, &patience));
         // Who has gone does not want to know, here and below.
         if !owes_sync {
-            return drop(answered.send(Some(response)));
+            drop(answered.send(Some(response)));
+            return None;
         }
-        own.syncs.after_sync(&*api.ctx.index, move |synced| drop(answered.send(synced.then_some(response))));
+        let then: Then = Box::new(move |synced| drop(answered.send(synced.then_some(response))));
+        Some(then)
     });
+    if at_desk {
+        shell.desk.take(task);
+    } else {
+        shell.desk.send_away(task);
+    }
     let error = match answer.await {
         Ok(Some(response)) => return response,
         Ok(None) => ApiError::unavailable("The index is not available."),

@@ -132,9 +132,19 @@ pub(crate) fn push_float(out: &mut String, number: f64) {
 
 fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
+    push_escaped(out, text);
+    out.push('"');
+}
+
+fn push_escaped(out: &mut String, text: &str) {
+    let is_plain = |byte: u8| (byte >= b' ') & (byte != b'"') & (byte != b'\\');
+    // Nearly always; without a way out of the loop it takes many bytes at a time.
+    if text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+        return out.push_str(text);
+    }
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+        if is_plain(byte) {
             continue;
         }
         out.push_str(&text[from..at]);
@@ -142,7 +152,6 @@ fn push_quoted(out: &mut String, text: &str) {
         from = at + 1;
     }
     out.push_str(&text[from..]);
-    out.push('"');
 }
 
 fn push_escape(out: &mut String, byte: u8) {

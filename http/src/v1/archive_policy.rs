@@ -52,7 +52,7 @@ fn create(call: &Call<'_>) -> Outcome {
     let body = call.json()?;
     let policy = read_policy(Node::root(&body), call.api.config.default_methods)?;
     let policy = call.index().create_policy(policy)?;
-    Ok(call.created(&format!("/v1/archive_policy/{}", policy.name), &show::policy(&policy)))
+    Ok(call.created(&format!("/v1/archive_policy/{}", policy.name), Response::ok(&show::policy(&policy))))
 }
 
 /// A body; `default_methods` are those of a policy that names none.

@@ -61,7 +61,7 @@ fn create(call: &Call<'_>) -> Outcome {
         }
         other => other.into(),
     })?;
-    Ok(call.created(&format!("/v1/archive_policy_rule/{}", rule.name), &show::rule(&rule)))
+    Ok(call.created(&format!("/v1/archive_policy_rule/{}", rule.name), Response::ok(&show::rule(&rule))))
 }
 
 pub(super) fn read_rule(body: Node<'_>) -> Result<Rule, Invalid> {

@@ -134,7 +134,7 @@ fn create(call: &Call<'_>) -> Outcome {
         }
         other => other.into(),
     })?;
-    Ok(call.created(&format!("/v1/metric/{}", metric.id), &show::new_metric(&metric)))
+    Ok(call.created(&format!("/v1/metric/{}", metric.id), Response::ok(&show::new_metric(&metric))))
 }
 
 /// A metric of a resource needs a name, the resource, and the right to change it.

@@ -77,6 +77,20 @@ fn route_v1(call: &Call<'_>, segments: &[&str]) -> Outcome {
     }
 }
 
+/// Whether a request to a path, not decoded yet, makes, changes or deletes one resource or metric.
+pub(crate) fn changes_one_object(method: &Method, path: &str) -> bool {
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    let (version, kind, depth) = (segments.next(), segments.next(), segments.count());
+    let is_made = *method == Method::POST;
+    let is_changed = [Method::PATCH, Method::DELETE].contains(method);
+    version == Some("v1")
+        && match kind {
+            Some("resource") => is_made && depth == 1 || is_changed && depth == 2,
+            Some("metric") => is_made && depth == 0 || is_changed && depth == 1,
+            _ => false,
+        }
+}
+
 fn search(call: &Call<'_>, below: &[&str]) -> Outcome {
     match *below {
         ["metric"] => call.act(&[(Method::POST, &|| value_search::search(call))]),
@@ -88,5 +102,32 @@ fn search(call: &Call<'_>, below: &[&str]) -> Outcome {
             call.act(&[(Method::POST, &|| resource_list::search(call, &resource_type))])
         }
         _ => Err(ApiError::bare(StatusCode::NOT_FOUND)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_one_object() {
+        for (method, path, changes) in [
+            (Method::POST, "/v1/resource/generic", true),
+            (Method::POST, "//v1/resource/generic/", true),
+            (Method::PATCH, "/v1/resource/generic/a", true),
+            (Method::DELETE, "/v1/resource/generic/a", true),
+            (Method::POST, "/v1/metric", true),
+            (Method::DELETE, "/v1/metric/a", true),
+            (Method::GET, "/v1/resource/generic", false),
+            (Method::DELETE, "/v1/resource/generic", false),
+            (Method::POST, "/v1/resource/generic/a/metric", false),
+            (Method::POST, "/v1/metric/a/measures", false),
+            (Method::POST, "/v1/search/resource/generic", false),
+            (Method::POST, "/v1/batch/metrics/measures", false),
+            (Method::POST, "/v2/metric", false),
+            (Method::POST, "/", false),
+        ] {
+            assert_eq!(changes_one_object(&method, path), changes, "{method} {path}");
+        }
     }
 }

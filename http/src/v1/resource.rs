@@ -110,8 +110,9 @@ fn list_types(call: &Call<'_>) -> Outcome {
     Ok(Response::ok(&Value::object(urls)))
 }
 
-fn shown(resource: &Resource, through: &ResourceType) -> Value {
-    Value::Object(show::resource(resource, Attributes::through(&through.name, false)))
+fn shown(resource: &Resource, through: &ResourceType) -> Response {
+    let attributes = Attributes::through(&through.name, false);
+    Response::written(|writer| show::write_resource(writer, resource, attributes, |_| true))
 }
 
 fn get(call: &Call<'_>, at: At<'_>) -> Outcome {
@@ -120,7 +121,7 @@ fn get(call: &Call<'_>, at: At<'_>) -> Outcome {
     if let Some(not_modified) = validators.check(call.request)? {
         return Ok(not_modified);
     }
-    Ok(validators.put_on(Response::ok(&shown(&resource, at.resource_type))))
+    Ok(validators.put_on(shown(&resource, at.resource_type)))
 }
 
 fn create(call: &Call<'_>, resource_type: &ResourceType) -> Outcome {
@@ -147,7 +148,7 @@ fn create(call: &Call<'_>, resource_type: &ResourceType) -> Outcome {
         Ok(call.index().create_resource(new))
     })?;
     let path = format!("/v1/resource/{}/{}", resource_type.name, resource.id);
-    Ok(Validators::of(&resource).put_on(call.created(&path, &shown(&resource, resource_type))))
+    Ok(Validators::of(&resource).put_on(call.created(&path, shown(&resource, resource_type))))
 }
 
 fn patch(call: &Call<'_>, at: At<'_>) -> Outcome {
@@ -157,7 +158,7 @@ fn patch(call: &Call<'_>, at: At<'_>) -> Outcome {
     validators.check(call.request)?;
     let body = call.json()?;
     if Node::root(&body).object()?.is_empty() {
-        return Ok(validators.put_on(Response::ok(&shown(&current, at.resource_type))));
+        return Ok(validators.put_on(shown(&current, at.resource_type)));
     }
     // Between the check above and the write others may write.
     let expected = Validators::asked_for(call.request).then_some(current.revision_start);
@@ -183,7 +184,7 @@ fn patch(call: &Call<'_>, at: At<'_>) -> Outcome {
             result => Ok(result),
         }
     })?;
-    let response = Response::ok(&shown(&patched.resource, at.resource_type));
+    let response = shown(&patched.resource, at.resource_type);
     // Who changed nothing is told nothing.
     if !patched.revised && !sets_metrics {
         return Ok(response);

@@ -17,6 +17,9 @@ use crate::response::Response;
 /// Last modified last.
 pub(super) const DEFAULT_SORT: [&str; 2] = ["revision_start:asc", "started_at:asc"];
 
+/// What a resource with some attributes and metrics takes in a list.
+const RESOURCE_BYTES: usize = 1 << 10;
+
 /// `GET /v1/resource/{type}`
 pub(super) fn list(call: &Call<'_>, resource_type: &ResourceType) -> Outcome {
     let listing = Listing::of(call)?;
@@ -109,6 +112,7 @@ impl Listing {
     fn show(&self, call: &Call<'_>, through: &ResourceType, resources: &[Resource]) -> Response {
         let attributes = Attributes::through(&through.name, self.details);
         let response = Response::written(|writer| {
+            writer.reserve(resources.len() * RESOURCE_BYTES);
             writer.list(|list| {
                 for resource in resources {
                     show::write_resource(list, resource, attributes, |key| self.shows(key));

@@ -60,7 +60,7 @@ fn create(call: &Call<'_>) -> Outcome {
     }
     call.enforce("create resource type", &wanted)?;
     let made = call.index().create_resource_type(wanted)?;
-    Ok(call.created(&format!("/v1/resource_type/{}", made.name), &show::resource_type(&made)))
+    Ok(call.created(&format!("/v1/resource_type/{}", made.name), Response::ok(&show::resource_type(&made))))
 }
 
 fn patch(call: &Call<'_>, name: &str) -> Outcome {

@@ -6,14 +6,71 @@ use orzo_model::resource_type::{Attribute, AttributeKind, ResourceType, Value as
 use orzo_model::timetext::{push_iso_micros, span_text};
 use orzo_model::{ArchivePolicy, Timestamp};
 use orzo_store::index::Rule;
+use uuid::Uuid;
 
 use crate::json::{Object, Value, Writer};
 
-/// An instant of a resource.
-pub(super) fn date(at: Timestamp) -> Value {
-    let mut text = String::with_capacity(32);
-    push_iso_micros(&mut text, at);
-    Value::Text(text)
+/// A value of a resource that is no list or object: one description, made to a tree or written without one.
+#[derive(Clone, Copy)]
+pub(super) enum Scalar<'a> {
+    Null,
+    Text(&'a str),
+    Id(Uuid),
+    Time(Timestamp),
+    Number(f64),
+    Bool(bool),
+}
+
+impl<'a> Scalar<'a> {
+    fn text_or_null(text: Option<&'a str>) -> Self {
+        text.map_or(Scalar::Null, Scalar::Text)
+    }
+
+    fn write(self, writer: &mut Writer) {
+        match self {
+            Scalar::Null => writer.null(),
+            Scalar::Text(text) => writer.text(text),
+            Scalar::Id(id) => writer.plain_text(|out| push_id(out, id)),
+            Scalar::Time(at) => writer.plain_text(|out| push_iso_micros(out, at)),
+            Scalar::Number(number) => writer.float(number),
+            Scalar::Bool(truth) => writer.bool(truth),
+        }
+    }
+}
+
+impl From<Scalar<'_>> for Value {
+    fn from(scalar: Scalar<'_>) -> Self {
+        let pushed = |push: &dyn Fn(&mut String)| {
+            let mut text = String::with_capacity(36);
+            push(&mut text);
+            Value::Text(text)
+        };
+        match scalar {
+            Scalar::Null => Value::Null,
+            Scalar::Text(text) => text.into(),
+            Scalar::Id(id) => pushed(&|text| push_id(text, id)),
+            Scalar::Time(at) => pushed(&|text| push_iso_micros(text, at)),
+            Scalar::Number(number) => Value::Float(number),
+            Scalar::Bool(truth) => Value::Bool(truth),
+        }
+    }
+}
+
+impl<'a> From<Option<&'a AttributeValue>> for Scalar<'a> {
+    fn from(value: Option<&'a AttributeValue>) -> Self {
+        match value {
+            None => Scalar::Null,
+            Some(AttributeValue::Text(text)) => Scalar::Text(text),
+            Some(AttributeValue::Uuid(uuid)) => Scalar::Id(*uuid),
+            Some(AttributeValue::Number(number)) => Scalar::Number(*number),
+            Some(AttributeValue::Bool(truth)) => Scalar::Bool(*truth),
+            Some(AttributeValue::Time(at)) => Scalar::Time(*at),
+        }
+    }
+}
+
+fn push_id(out: &mut String, id: Uuid) {
+    out.push_str(id.hyphenated().encode_lower(&mut [0; 36]));
 }
 
 /// An archive policy.
@@ -102,11 +159,11 @@ impl Attributes {
 /// A resource or one of its revisions, metrics included.
 pub(super) fn resource(resource: &Resource, attributes: Attributes) -> Object {
     let mut object = base_resource(resource);
-    let metrics = resource.metrics.iter().map(|(name, id)| (name.clone(), Value::from(id.to_string())));
+    let metrics = resource.metrics.iter().map(|(name, id)| (name.clone(), Scalar::Id((*id).into()).into()));
     object.insert("metrics".to_owned(), Value::object(metrics));
     if attributes == Attributes::Shown {
         for (name, value) in &resource.attributes {
-            object.insert(name.to_string(), value.as_ref().map_or(Value::Null, attribute_value));
+            object.insert(name.to_string(), Scalar::from(value.as_ref()).into());
         }
     }
     object
@@ -121,53 +178,44 @@ pub(super) fn write_resource(
 ) {
     writer.object(|object| {
         for (key, value) in base_entries(resource).into_iter().filter(|(key, _)| wanted(key)) {
-            object.key(key).value(&value);
+            value.write(object.key(key));
         }
         if wanted("metrics") {
             object.key("metrics").object(|metrics| {
-                resource.metrics.iter().for_each(|(name, id)| metrics.key(name).text(&id.to_string()));
+                for (name, id) in &resource.metrics {
+                    Scalar::Id((*id).into()).write(metrics.key(name));
+                }
             });
         }
         let shown =
             resource.attributes.iter().filter(|(name, _)| attributes == Attributes::Shown && wanted(name));
         for (name, value) in shown {
-            object.key(name).value(&value.as_ref().map_or(Value::Null, attribute_value));
+            Scalar::from(value.as_ref()).write(object.key(name));
         }
     });
 }
 
 /// What every resource has, without its metrics.
 pub(super) fn base_resource(resource: &Resource) -> Object {
-    base_entries(resource).into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    base_entries(resource).into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
 }
 
-fn base_entries(resource: &Resource) -> [(&'static str, Value); 12] {
+fn base_entries(resource: &Resource) -> [(&'static str, Scalar<'_>); 12] {
     let (user, project) = split_creator(&resource.creator);
     [
-        ("id", resource.id.to_string().into()),
-        ("original_resource_id", resource.original_id.as_str().into()),
-        ("type", resource.resource_type.as_ref().into()),
-        ("creator", resource.creator.as_str().into()),
-        ("created_by_user_id", user.into()),
-        ("created_by_project_id", project.into()),
-        ("user_id", Value::text_or_null(resource.user_id.as_deref())),
-        ("project_id", Value::text_or_null(resource.project_id.as_deref())),
-        ("started_at", date(resource.started_at)),
-        ("ended_at", resource.ended_at.map_or(Value::Null, date)),
-        ("revision_start", date(resource.revision_start)),
-        ("revision_end", resource.revision_end.map_or(Value::Null, date)),
+        ("id", Scalar::Id(resource.id.uuid())),
+        ("original_resource_id", Scalar::Text(&resource.original_id)),
+        ("type", Scalar::Text(&resource.resource_type)),
+        ("creator", Scalar::Text(&resource.creator)),
+        ("created_by_user_id", Scalar::Text(user)),
+        ("created_by_project_id", Scalar::Text(project)),
+        ("user_id", Scalar::text_or_null(resource.user_id.as_deref())),
+        ("project_id", Scalar::text_or_null(resource.project_id.as_deref())),
+        ("started_at", Scalar::Time(resource.started_at)),
+        ("ended_at", resource.ended_at.map_or(Scalar::Null, Scalar::Time)),
+        ("revision_start", Scalar::Time(resource.revision_start)),
+        ("revision_end", resource.revision_end.map_or(Scalar::Null, Scalar::Time)),
     ]
-}
-
-/// The value of an attribute.
-pub(super) fn attribute_value(value: &AttributeValue) -> Value {
-    match value {
-        AttributeValue::Text(text) => text.as_str().into(),
-        AttributeValue::Uuid(uuid) => uuid.to_string().into(),
-        AttributeValue::Number(number) => Value::Float(*number),
-        AttributeValue::Bool(truth) => Value::Bool(*truth),
-        AttributeValue::Time(at) => date(*at),
-    }
 }
 
 /// A metric just made: its policy by name, its resource by id.

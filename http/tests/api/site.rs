@@ -57,7 +57,7 @@ impl Site {
     }
 
     fn of(api: Api) -> Self {
-        let server = Server::new(api);
+        let server = Server::new(api).unwrap();
         let (stop, stopped) = oneshot::channel();
         let (bound, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
