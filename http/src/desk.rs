@@ -2,8 +2,8 @@
 //!
 //! Most handlers get a blocking thread each. Those that change one object of the index run at the *desk*, one after the
 //! other on one thread: the index has one writer, so on threads of their own they would be woken only to wait for each
-//! other. What the desk has answered in one turn then waits for one sync, on another thread, while the desk goes on; those
-//! who come while a sync is under way share the next.
+//! other. Answers to what was written wait for a sync, on another thread, while the desk goes on; those that come while a
+//! sync is under way share the next.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,24 +37,93 @@ impl Desk {
         })?);
         let after = syncs.clone();
         let tasks = Inbox::start("http-desk", move |tasks: Vec<Task>| {
-            after.put(tasks.into_iter().filter_map(run));
+            tasks.into_iter().filter_map(run).for_each(|then| after.put(then));
         })?;
         Ok(Desk { tasks, syncs })
     }
 
     /// Runs a handler that changes one object, in its turn.
     pub(crate) fn take(&self, task: Task) {
-        self.tasks.put([task]);
+        self.tasks.put(task);
     }
 
     /// Runs any other handler.
     pub(crate) fn send_away(&self, task: Task) {
         let syncs = self.syncs.clone();
-        tokio::task::spawn_blocking(move || syncs.put(task()));
+        tokio::task::spawn_blocking(move || task().map(|then| syncs.put(then)));
     }
 }
 
 /// A handler that panics drops what its answer is told by, and nobody else's.
 fn run(task: Task) -> Option<Then> {
     catch_unwind(AssertUnwindSafe(task)).ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
+
+    use orzo_store::index::KvIndex;
+    use orzo_store::kv::Visit;
+    use orzo_store::memory::MemoryKv;
+    use orzo_store::{Batch, Direction, Error, Family, Kv, Result, WhenStalled};
+
+    use super::*;
+
+    /// Its disk can be taken away.
+    #[derive(Default)]
+    struct Disk {
+        kv: MemoryKv,
+        is_gone: AtomicBool,
+    }
+
+    impl Kv for Disk {
+        fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
+            self.kv.get(family, key)
+        }
+
+        fn scan(
+            &self,
+            family: Family,
+            from: &[u8],
+            to: &[u8],
+            way: Direction,
+            visit: &mut Visit<'_>,
+        ) -> Result<()> {
+            self.kv.scan(family, from, to, way, visit)
+        }
+
+        fn write(&self, batch: Batch, when_stalled: WhenStalled) -> Result<()> {
+            self.kv.write(batch, when_stalled)
+        }
+
+        fn sync(&self) -> Result<()> {
+            match self.is_gone.load(Ordering::Relaxed) {
+                true => Err(Error::Fatal { doing: "syncing", source: io::Error::other("no disk") }),
+                false => self.kv.sync(),
+            }
+        }
+    }
+
+    #[test]
+    fn answers_are_told_how_their_sync_ended_and_a_panic_is_nobody_elses() {
+        let disk = Arc::new(Disk::default());
+        let desk = Desk::new(Arc::new(KvIndex::open(disk.clone()).unwrap())).unwrap();
+        let (tell, told) = mpsc::channel();
+        let ask = |number: u32| {
+            let tell = tell.clone();
+            desk.take(Box::new(move || Some(Box::new(move |synced| tell.send((number, synced)).unwrap()))));
+        };
+        ask(1);
+        assert_eq!(told.recv().unwrap(), (1, true));
+        disk.is_gone.store(true, Ordering::Relaxed);
+        (2..5).for_each(ask);
+        assert_eq!(told.iter().take(3).collect::<Vec<_>>(), [(2, false), (3, false), (4, false)]);
+        disk.is_gone.store(false, Ordering::Relaxed);
+        desk.take(Box::new(|| panic!("on the way")));
+        desk.take(Box::new(|| None));
+        ask(5);
+        assert_eq!(told.recv().unwrap(), (5, true));
+    }
 }

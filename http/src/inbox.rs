@@ -36,11 +36,11 @@ impl<T: Send + 'static> Inbox<T> {
         Ok(Inbox(shared))
     }
 
-    /// Gives things to the thread.
-    pub(crate) fn put(&self, things: impl IntoIterator<Item = T>) {
+    /// Gives a thing to the thread.
+    pub(crate) fn put(&self, thing: T) {
         let mut content = self.0.content();
-        content.things.extend(things);
-        let wake = !content.things.is_empty() && std::mem::take(&mut content.is_asleep);
+        content.things.push(thing);
+        let wake = std::mem::take(&mut content.is_asleep);
         drop(content);
         if wake {
             self.0.filled.notify_one();
@@ -90,17 +90,16 @@ mod tests {
             may_end.recv().unwrap();
         })
         .unwrap();
-        inbox.put([]);
-        inbox.put([1, 2]);
-        assert_eq!(turns.recv().unwrap(), [1, 2]);
-        inbox.put([3]);
-        inbox.put([4]);
+        inbox.put(1);
+        assert_eq!(turns.recv().unwrap(), [1]);
+        inbox.put(2);
+        inbox.put(3);
         end.send(()).unwrap();
-        assert_eq!(turns.recv().unwrap(), [3, 4]);
-        inbox.put([5]);
+        assert_eq!(turns.recv().unwrap(), [2, 3]);
+        inbox.put(4);
         drop(inbox);
         end.send(()).unwrap();
-        assert_eq!(turns.recv().unwrap(), [5], "what was given before the end is done");
+        assert_eq!(turns.recv().unwrap(), [4], "what was given before the end is done");
         end.send(()).unwrap();
         assert!(turns.recv().is_err(), "the thread has ended");
     }

@@ -18,6 +18,8 @@ pub struct FaultyKv {
 #[derive(Default)]
 struct Faults {
     write: Option<String>,
+    /// So many writes succeed before they fail.
+    writes_left: u32,
     sync: Option<String>,
     stalled: bool,
     /// Keys whose blocks cannot be read.
@@ -29,6 +31,12 @@ impl FaultyKv {
     /// From now on writes fail for this reason, or do not.
     pub fn fail_writes(&self, reason: Option<&str>) {
         self.faults.lock().write = reason.map(str::to_owned);
+    }
+
+    /// After so many more, writes fail for this reason.
+    pub fn fail_writes_after(&self, writes: u32, reason: &str) {
+        self.fail_writes(Some(reason));
+        self.faults.lock().writes_left = writes;
     }
 
     /// From now on syncs fail for this reason, or do not.
@@ -90,11 +98,14 @@ impl Kv for FaultyKv {
     }
 
     fn write(&self, batch: Batch, when_stalled: WhenStalled) -> Result<()> {
-        let faults = self.faults.lock();
+        let mut faults = self.faults.lock();
         if faults.stalled {
             return Err(Error::Busy);
         }
-        failed(&faults.write, "writing")?;
+        match faults.writes_left.checked_sub(1) {
+            Some(left) => faults.writes_left = left,
+            None => failed(&faults.write, "writing")?,
+        }
         self.kv.write(batch, when_stalled)
     }
 

@@ -9,6 +9,7 @@ mod support;
 mod aggregates;
 mod bad_input;
 mod batch;
+mod desk;
 mod errors;
 mod http;
 mod measures;

@@ -291,9 +291,10 @@ fn meta_and_series<K: Kv>() -> Vec<Case<K>> {
 
 /// Puts a block that starts in the middle of another.
 fn overlapping<K: Kv>(sample: &Sample<K>) {
-    let key = &sample.row_keys(true)[0];
-    let value = sample.value(Family::Rows, key);
-    let (seq, run) = orzo_model::block::decode_run(&value, minute()).unwrap();
+    let blocks = sample.row_keys(true).into_iter().map(|key| sample.value(Family::Rows, &key));
+    let mut runs = blocks.map(|value| orzo_model::block::decode_run(&value, minute()).unwrap());
+    // The first one is short for some ids.
+    let (seq, run) = runs.find(|(_, run)| run.starts().len() > 5).unwrap();
     let mut part = orzo_model::run::Run::new(minute(), []);
     part.open_bucket(run.starts()[5]);
     part.add_column(Method::MEAN, [Some(1.0)].into_iter());

@@ -280,8 +280,9 @@ fn is_derived(id: MetricId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::faulty::FaultyKv;
     use crate::index::conformance::{fresh, id_of, new_resource, policy};
-    use crate::index::{Index, MetricSpec, NewResource, ResourcePatch};
+    use crate::index::{Index, MetricSpec, NewResource, ResourcePage, ResourcePatch};
     use crate::kv::Kv;
     use crate::memory::MemoryKv;
 
@@ -304,6 +305,30 @@ mod tests {
             assert_eq!(transaction.delete_first(&found, condition, &mut deletion).unwrap(), 2);
             assert_eq!((deletion.resources, deletion.metrics.len()), (expected, 2 * expected as usize));
         }
+    }
+
+    /// More than goes into one write, and the disk is full at the second.
+    #[test]
+    fn each_resource_goes_as_a_whole() {
+        let kv = Arc::new(FaultyKv::default());
+        let index = KvIndex::open(kv.clone()).unwrap();
+        index.create_policy(policy("low")).unwrap();
+        let (resources, each) = (3 * ROUND, 80);
+        for number in 0..resources {
+            let metrics = (0..each).map(|name| (format!("m{name}"), fresh("low"))).collect();
+            let new = new_resource("generic", &number.to_string());
+            index.create_resource(NewResource { metrics, ..new }).unwrap();
+        }
+        kv.fail_writes_after(1, "full");
+        assert!(index.delete_resources("generic", &Condition::Always).is_err());
+        let left = index.resources(&ResourcePage::all("generic", &Condition::Always)).unwrap();
+        assert!(left.iter().all(|resource| resource.metrics.len() == each));
+        assert_eq!(left.len(), ROUND, "{CHUNK} are reached in the second round");
+        assert_eq!(index.metrics_count().unwrap(), (ROUND * each) as u64);
+        kv.fail_writes(None);
+        let deletion = index.delete_resources("generic", &Condition::Always).unwrap();
+        assert_eq!((deletion.resources, deletion.metrics.len()), (ROUND as u64, ROUND * each));
+        assert_eq!(index.deleted_metrics(None, usize::MAX).unwrap().len(), resources * each);
     }
 
     /// Renamed, detached, changed, deleted and expunged: no key is forgotten.
