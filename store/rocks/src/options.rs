@@ -4,8 +4,8 @@ use orzo_store::Family;
 use orzo_store::keys::{SERIES_PREFIX, names_prefix};
 use rocksdb::statistics::StatsLevel;
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompactionStyle,
-    DBCompressionType, DBRecoveryMode, LogLevel, Options, SliceTransform,
+    BlockBasedIndexType, BlockBasedOptions, BlockBasedTablePinningTier, Cache, ColumnFamilyDescriptor,
+    DBCompactionStyle, DBCompressionType, DBRecoveryMode, LogLevel, Options, SliceTransform,
 };
 
 use crate::retention::RetentionFactory;
@@ -95,12 +95,14 @@ fn options_of(family: Family, cache: &Cache, tuning: &Tuning) -> Options {
         Family::Rows => rows(&mut options, &mut table),
         Family::Index => {
             table.set_hybrid_ribbon_filter(10.0, 1);
+            pin(&mut table);
             filter_memory(&mut options);
             compress(&mut options);
         }
         Family::IndexBy => {
             // A new series asks for names that are not there: no block should be read for that.
             table.set_bloom_filter(10.0, false);
+            pin(&mut table);
             filter_memory(&mut options);
             // Pages ask for the names of a thousand resources: a scan of one ends where they do, and knows the tables.
             let name = "orzo.names";
@@ -139,6 +141,11 @@ fn rows(options: &mut Options, table: &mut BlockBasedOptions) {
     options.set_compaction_filter_factory(RetentionFactory);
     options.set_periodic_compaction_seconds(PERIODIC_COMPACTION_SECONDS);
     compress(options);
+}
+
+/// A page looks into each table a thousand times: what says where to look, stays in the cache and need not be found there.
+fn pin(table: &mut BlockBasedOptions) {
+    table.set_unpartitioned_pinning_tier(BlockBasedTablePinningTier::All);
 }
 
 /// Whoever makes something looks first whether it is there, and mostly it is not.
