@@ -13,6 +13,9 @@ pub(super) const DONE: Result<ControlFlow<()>> = Ok(ControlFlow::Break(()));
 /// Called with each key and value; an error ends the scan and comes out of it.
 pub(super) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
 
+/// Called with the number of a prefix, and each key and value under it; as [`Visit`].
+pub(super) type VisitUnder<'a> = dyn FnMut(usize, &[u8], &[u8]) -> Result<()> + 'a;
+
 /// Visits the keys in `[from, to)`, ascending.
 pub(super) fn scan(kv: &dyn Kv, family: Family, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<()> {
     let mut failure = Ok(());
@@ -36,7 +39,7 @@ pub(super) fn scan_under(
     kv: &dyn Kv,
     family: Family,
     mut prefixes: Vec<Vec<u8>>,
-    visit: &mut dyn FnMut(usize, &[u8], &[u8]) -> Result<()>,
+    visit: &mut VisitUnder<'_>,
 ) -> Result<()> {
     let mut numbers: Vec<usize> = (0..prefixes.len()).collect();
     numbers.sort_unstable_by(|a, b| prefixes[*a].cmp(&prefixes[*b]));
