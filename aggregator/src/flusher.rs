@@ -10,7 +10,7 @@ use crossbeam::channel::Receiver;
 use orzo_model::run::{Run, Values};
 use orzo_model::series::Checkpoint;
 use orzo_model::{ArchivePolicy, Granularity, MetricId, Timestamp};
-use orzo_store::{Aggregates, Backlog, Extent, MetricRuns, Result, RowQuery};
+use orzo_store::{Aggregates, Backlog, Closed, MetricRuns, Result, RowQuery};
 
 use crate::command::Command;
 use crate::handle::Handle;
@@ -69,8 +69,8 @@ impl CheckpointJob {
         metrics.sort_unstable_by_key(|metric| metric.id);
         aggregates.write(&metrics)?;
         // Before the windows are: they say what has been sealed.
-        let closed = self.series.iter().flat_map(|(id, checkpoint)| closed_extents(*id, checkpoint));
-        closed.into_iter().try_for_each(|extent| aggregates.seal(&extent))
+        let mut closed = self.series.iter().flat_map(|(id, checkpoint)| closed(*id, checkpoint));
+        closed.try_for_each(|closed| aggregates.seal(&closed))
     }
 
     /// The second half: windows and low water, in one step.
@@ -114,17 +114,14 @@ fn fill_in_rates(id: MetricId, run: &mut Run, aggregates: &dyn Aggregates) -> Re
     Ok(())
 }
 
-/// The extents that this checkpoint closed.
-fn closed_extents(id: MetricId, checkpoint: &Checkpoint) -> Vec<Extent> {
-    let (before, closed) = checkpoint.closed();
-    let policy = checkpoint.policy();
-    let of_width = |width: Granularity| {
-        // A series that was never checkpointed begins with its first bucket.
-        let first = checkpoint.from();
-        let before = if before == Timestamp::EPOCH { first } else { before };
-        Extent::closed(id, width, policy.methods, before, first, closed)
-    };
-    policy.items.iter().flat_map(|item| of_width(item.granularity)).collect()
+/// What this checkpoint closed, by granularity.
+fn closed(id: MetricId, checkpoint: &Checkpoint) -> impl Iterator<Item = Closed> {
+    let (before, until) = checkpoint.closed();
+    let (policy, from) = (checkpoint.policy(), checkpoint.from());
+    // A series that was never checkpointed begins with its first bucket.
+    let before = if before == Timestamp::EPOCH { from } else { before };
+    let of_width = move |width| Closed { id, width, methods: policy.methods, before, from, until };
+    policy.items.iter().map(move |item| of_width(item.granularity))
 }
 
 /// Before when buckets may go, unless the store knows that or has none that old.

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use orzo_model::codec::Corrupt;
-use orzo_model::run::{self, Decoded, RUN_SLOTS_MAX, Run};
+use orzo_model::run::{self, Decoded, Run};
 use orzo_model::{Column, Granularity, Method, MetricId, Partitions, Timestamp, block};
 
 use crate::error::{Error, Result};
+use crate::extent::{Closed, Extents};
 use crate::keys::{self, RowKind, Seq};
 use crate::kv::{Batch, Direction, Family, Kv, Visit, WhenStalled, prefix_end, scan_past_damage};
-use crate::seal::{self, Extent};
+use crate::seal;
 
 /// Runs of fewer buckets stay runs: what they save would not pay for the head of a block.
 const BLOCK_BUCKETS_MIN: usize = 4;
@@ -52,8 +53,8 @@ pub trait Aggregates: Send + Sync {
     /// backlog afterwards does not survive a death of the machine that they do not.
     fn write(&self, metrics: &[MetricRuns]) -> Result<()>;
 
-    /// Merges the runs of an extent in which nothing changes any more, for size and for quick reads.
-    fn seal(&self, extent: &Extent) -> Result<()>;
+    /// Merges what lies in extents in which nothing changes any more, for size and for quick reads.
+    fn seal(&self, closed: &Closed) -> Result<()>;
 
     /// The buckets asked for, ascending. Damaged runs are skipped and counted.
     fn read(&self, query: &RowQuery) -> Result<Column>;
@@ -78,27 +79,38 @@ pub trait Aggregates: Send + Sync {
 pub struct KvAggregates {
     kv: Arc<dyn Kv>,
     partitions: Partitions,
+    extents: Extents,
     damaged: AtomicU64,
 }
 
 impl KvAggregates {
     /// A view of the engine's rows family.
     pub fn new(kv: Arc<dyn Kv>, partitions: Partitions) -> Self {
-        KvAggregates { kv, partitions, damaged: AtomicU64::new(0) }
+        KvAggregates { kv, partitions, extents: Extents::default(), damaged: AtomicU64::new(0) }
     }
 
-    /// Visits stored runs of one method. `from` and `to` bound where runs start.
-    fn visit_runs(
+    /// The same, with extents of other sizes than a database has.
+    pub fn with_extents(self, extents: Extents) -> Self {
+        KvAggregates { extents, ..self }
+    }
+
+    fn extent_of(&self, query: &RowQuery, kind: RowKind, at: Timestamp) -> u64 {
+        self.extents.number(kind, query.id, query.width, at)
+    }
+
+    /// Visits one method of what is stored as `kind`. The query bounds where it may have buckets.
+    fn visit(
         &self,
         query: &RowQuery,
+        kind: RowKind,
         way: Direction,
         visit: &mut dyn FnMut(Decoded) -> ControlFlow<()>,
     ) -> Result<()> {
         let prefix = keys::series(self.partitions.of(query.id), query.id, query.width);
-        // A run that starts before the query may reach into it.
-        let reach = query.start.saturating_sub(RUN_SLOTS_MAX * query.width.ns());
-        let from = keys::row(&prefix, RowKind::Run, reach);
-        let to = keys::row(&prefix, RowKind::Run, query.stop.unwrap_or(Timestamp::MAX));
+        // What starts before the query may reach into it, from within the same extent.
+        let extent = self.extent_of(query, kind, query.start);
+        let from = keys::row(&prefix, kind, self.extents.range(kind, query.id, query.width, extent).start);
+        let to = keys::row(&prefix, kind, query.stop.unwrap_or(Timestamp::MAX));
         let mut visit_one: Box<Visit<'_>> =
             Box::new(|_, bytes| match decode(bytes, query.width, query.method) {
                 Ok(decoded) => visit(decoded),
@@ -114,6 +126,31 @@ impl KvAggregates {
                 scan_past_damage(&*self.kv, Family::Rows, &from, &to, &mut visit_one, damaged)
             }
         }
+    }
+
+    fn overlay(&self, query: &RowQuery, kind: RowKind) -> Result<Overlay> {
+        let mut overlay = Overlay::default();
+        self.visit(query, kind, Direction::Forward, &mut |Decoded { seq, mut column }| {
+            column.clip(query.start, query.stop);
+            overlay.add(seq, column);
+            ControlFlow::Continue(())
+        })?;
+        Ok(overlay)
+    }
+
+    fn newest_of(&self, query: &RowQuery, kind: RowKind) -> Result<Option<Timestamp>> {
+        let extent = |at: Option<Timestamp>| at.map(|at| self.extent_of(query, kind, at));
+        let mut newest = None;
+        self.visit(query, kind, Direction::Backward, &mut |Decoded { column, .. }| {
+            newest = newest.max(column.starts.last().copied());
+            // What starts earlier may reach further, but only within its extent.
+            let first = column.starts.first().copied();
+            if first.is_some() && extent(first) < extent(newest) {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(newest.filter(|newest| *newest >= query.start))
     }
 
     /// The log has the first damaged runs, and then fewer and fewer: each read meets them again.
@@ -132,7 +169,8 @@ impl Aggregates for KvAggregates {
         for metric in metrics {
             for run in &metric.runs {
                 let prefix = keys::series(self.partitions.of(metric.id), metric.id, run.width());
-                for part in run.parts(|start| seal::extent_of(metric.id, run.width(), start)) {
+                let extent = |start| self.extents.number(RowKind::Run, metric.id, run.width(), start);
+                for part in run.parts(extent) {
                     let key = keys::row(&prefix, RowKind::Run, part.starts()[0]);
                     batch.put(Family::Rows, key, encode(&part, metric.seq));
                 }
@@ -146,18 +184,16 @@ impl Aggregates for KvAggregates {
         self.kv.write(batch, WhenStalled::Wait)
     }
 
-    fn seal(&self, extent: &Extent) -> Result<()> {
-        seal::seal(&*self.kv, self.partitions, extent)
+    fn seal(&self, closed: &Closed) -> Result<()> {
+        let mut extents = self.extents.sealed_by(closed);
+        extents.try_for_each(|(kind, extent)| seal::seal(&*self.kv, self.partitions, closed, kind, &extent))
     }
 
     fn read(&self, query: &RowQuery) -> Result<Column> {
-        let mut overlay = Overlay::default();
-        self.visit_runs(query, Direction::Forward, &mut |Decoded { seq, mut column }| {
-            column.clip(query.start, query.stop);
-            overlay.add(seq, column);
-            ControlFlow::Continue(())
-        })?;
-        Ok(overlay.finish())
+        let [newer, older] = RowKind::BUCKETS.map(|kind| self.overlay(query, kind));
+        let mut whole = older?;
+        whole.append(newer?);
+        Ok(whole.finish())
     }
 
     fn newest(
@@ -167,25 +203,17 @@ impl Aggregates for KvAggregates {
         method: Method,
         since: Timestamp,
     ) -> Result<Option<Timestamp>> {
-        let query = RowQuery { id, width, method, start: since, stop: None };
+        let mut query = RowQuery { id, width, method, start: since, stop: None };
         let mut newest = None;
-        let scanned = self.visit_runs(&query, Direction::Backward, &mut |run| {
-            // Runs that start earlier may reach further, but only so far.
-            let last = run.column.starts.last().copied();
-            let first = run.column.starts.first().copied();
-            newest = newest.max(last);
-            match (newest, first) {
-                (Some(newest), Some(first)) if first.saturating_add(RUN_SLOTS_MAX * width.ns()) <= newest => {
-                    ControlFlow::Break(())
-                }
-                _ => ControlFlow::Continue(()),
+        for kind in RowKind::BUCKETS {
+            match self.newest_of(&query, kind) {
+                // The long way, past what cannot be read.
+                Err(error) if error.is_damage() => return Ok(self.read(&query)?.starts.last().copied()),
+                found => newest = newest.max(found?),
             }
-        });
-        match scanned {
-            // The long way, past what cannot be read.
-            Err(error) if error.is_damage() => Ok(self.read(&query)?.starts.last().copied()),
-            other => other.map(|()| newest.filter(|newest| *newest >= since)),
+            query.start = newest.unwrap_or(since);
         }
+        Ok(newest)
     }
 
     fn retire(&self, id: MetricId) -> Result<()> {
@@ -233,8 +261,7 @@ pub(crate) fn decode_run(bytes: &[u8], width: Granularity) -> std::result::Resul
     if block::is_block(bytes) { block::decode_run(bytes, width) } else { run::decode_run(bytes, width) }
 }
 
-/// Puts runs that come in order of their starts on top of each other: per bucket the highest number
-/// wins.
+/// Puts runs on top of each other, best in order of their starts: per bucket the highest number wins.
 #[derive(Default)]
 pub(crate) struct Overlay {
     column: Column,
@@ -245,13 +272,20 @@ pub(crate) struct Overlay {
 
 impl Overlay {
     pub(crate) fn add(&mut self, seq: Seq, column: Column) {
-        self.runs.push((self.column.len(), seq));
+        self.append(Overlay { column, runs: vec![(0, seq)], overlapping: false });
+    }
+
+    /// Takes all runs of another one.
+    pub(crate) fn append(&mut self, other: Overlay) {
         let Some(last) = self.column.starts.last() else {
-            self.column = column;
+            *self = other;
             return;
         };
-        self.overlapping |= column.starts.first().is_some_and(|first| first <= last);
-        self.column.extend(&column);
+        let begin = self.column.len();
+        self.overlapping |=
+            other.overlapping || other.column.starts.first().is_some_and(|first| first <= last);
+        self.runs.extend(other.runs.into_iter().map(|(at, seq)| (begin + at, seq)));
+        self.column.extend(&other.column);
     }
 
     pub(crate) fn finish(self) -> Column {

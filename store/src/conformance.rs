@@ -8,10 +8,10 @@ use orzo_model::{Column, Granularity, Method, MetricId, Partition, Partitions, S
 
 use crate::aggregates::{Aggregates, KvAggregates, MetricRuns, RowQuery};
 use crate::backlog::{Backlog, Blob, KvBacklog, Position};
+use crate::extent::{Closed, Extents};
 use crate::identity::Identity;
-use crate::keys;
+use crate::keys::{self, RowKind, SERIES_PREFIX};
 use crate::kv::{Batch, Direction, Family, Kv, WhenStalled, prefix_end};
-use crate::seal::Extent;
 
 const PARTITIONS: Partitions = Partitions::DEFAULT;
 
@@ -27,6 +27,7 @@ pub fn engine<K: Kv>(make: impl Fn() -> Arc<K>) {
     sealing_changes_no_answer(make());
     sealing_stops_at_the_border(make());
     sealing_buckets_without_values_leaves_nothing(make());
+    long_extents_change_no_answer(make());
     long_runs_are_found_from_their_middle(make());
     retired_metrics_leave_nothing(make());
 }
@@ -175,7 +176,6 @@ fn runs(id: MetricId, seq: u64, slots: impl Iterator<Item = u64>, value: f64) ->
 }
 
 fn read(aggregates: &dyn Aggregates, id: MetricId, from: u64, to: Option<u64>) -> Vec<(u64, f64)> {
-    let at = |slot: u64| Timestamp::from_ns(slot * width().ns()).unwrap();
     let (start, stop) = (at(from), to.map(at));
     let column = aggregates.read(&RowQuery { id, width: width(), method: Method::SUM, start, stop }).unwrap();
     Column::iter(&column).map(|(start, value)| (start.ns() / width().ns(), value)).collect()
@@ -199,6 +199,16 @@ fn newer_runs_win<K: Kv>(kv: Arc<K>) {
     assert_eq!(aggregates.newest(id, width(), Method::MAX, Timestamp::EPOCH).unwrap(), None);
 }
 
+fn at(slot: u64) -> Timestamp {
+    Timestamp::from_ns(slot * width().ns()).unwrap()
+}
+
+/// What a checkpoint closes that writes from slot `from` on, the one before having closed all up to `before`.
+fn closed(id: MetricId, before: u64, from: u64, until: u64) -> Closed {
+    let methods = [Method::SUM, Method::COUNT_OF].into_iter().collect();
+    Closed { id, width: width(), methods, before: at(before), from: at(from), until: at(until) }
+}
+
 /// Short overlapping runs, as checkpoints leave them, before and after sealing.
 fn sealing_changes_no_answer<K: Kv>(kv: Arc<K>) {
     let aggregates = KvAggregates::new(kv.clone(), PARTITIONS);
@@ -209,12 +219,8 @@ fn sealing_changes_no_answer<K: Kv>(kv: Arc<K>) {
     }
     let before = read(&aggregates, id, 0, None);
     assert_eq!(before.len(), 2002);
-    let at = |slot: u64| Timestamp::from_ns(slot * width().ns()).unwrap();
-    let methods = [Method::SUM, Method::COUNT_OF].into_iter().collect();
-    let closed = || Extent::closed(id, width(), methods, at(0), at(0), at(1600));
-    assert_eq!(closed().count(), 3);
     for again in 0..2 {
-        closed().for_each(|extent| aggregates.seal(&extent).unwrap());
+        aggregates.seal(&closed(id, 0, 0, 1600)).unwrap();
         assert_eq!(read(&aggregates, id, 0, None), before, "sealed {} times", again + 1);
     }
     let stored = found_keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len();
@@ -225,37 +231,77 @@ fn sealing_changes_no_answer<K: Kv>(kv: Arc<K>) {
 
 /// Runs that begin in one extent and end in the next, the newest of them first.
 fn sealing_stops_at_the_border<K: Kv>(kv: Arc<K>) {
-    let aggregates = KvAggregates::new(kv, PARTITIONS);
+    let aggregates = KvAggregates::new(kv.clone(), PARTITIONS);
     let id = MetricId::from_bits(5 << 16 | 7);
     for (seq, slots) in [(1, 505..515), (2, 506..510), (3, 503..509), (4, 507..508)] {
         aggregates.write(&[runs(id, seq, slots, seq as f64)]).unwrap();
     }
     let before = read(&aggregates, id, 0, None);
-    let at = |slot: u64| Timestamp::from_ns(slot * width().ns()).unwrap();
-    let methods = [Method::SUM, Method::COUNT_OF].into_iter().collect();
-    let closed: Vec<Extent> = Extent::closed(id, width(), methods, at(0), at(0), at(507)).collect();
-    assert_eq!(
-        closed.iter().map(|extent| (extent.start, extent.end)).collect::<Vec<_>>(),
-        [(at(0), at(507))]
-    );
-    closed.iter().for_each(|extent| aggregates.seal(extent).unwrap());
+    aggregates.seal(&closed(id, 0, 0, 507)).unwrap();
     assert_eq!(read(&aggregates, id, 0, None), before);
+    assert_eq!(found_keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len(), 2, "one on each side");
 }
 
 /// As a policy with `std` alone leaves it, if values come one by one.
 fn sealing_buckets_without_values_leaves_nothing<K: Kv>(kv: Arc<K>) {
     let aggregates = KvAggregates::new(kv.clone(), PARTITIONS);
     let id = MetricId::from_bits(7);
-    let at = |slot: u64| Timestamp::from_ns(slot * width().ns()).unwrap();
-    let mut run = Run::new(width(), [Method::STD]);
-    run.open_bucket(at(9));
-    run.columns_mut().for_each(|(_, values)| values.push(None));
-    aggregates.write(&[MetricRuns { id, seq: 1, runs: vec![run], horizons: Vec::new() }]).unwrap();
-    let methods = [Method::STD].into_iter().collect();
-    for extent in Extent::closed(id, width(), methods, at(0), at(0), at(600)) {
-        aggregates.seal(&extent).unwrap();
+    for (seq, slot, until) in [(1, 9, 600), (2, 5000, 10_000)] {
+        let mut run = Run::new(width(), [Method::STD]);
+        run.open_bucket(at(slot));
+        run.columns_mut().for_each(|(_, values)| values.push(None));
+        aggregates.write(&[MetricRuns { id, seq, runs: vec![run], horizons: Vec::new() }]).unwrap();
+        let methods = [Method::STD].into_iter().collect();
+        aggregates.seal(&Closed { methods, ..closed(id, slot, slot, until) }).unwrap();
+        assert_eq!(found_keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len(), 0);
     }
-    assert_eq!(found_keys(&*kv, Family::Rows, b"", b"", Direction::Forward).len(), 0);
+}
+
+/// A series from its first checkpoint on, some of them lost with the machine after they had sealed, one with buckets
+/// long closed: each answer is as if nothing was ever sealed.
+fn long_extents_change_no_answer<K: Kv>(kv: Arc<K>) {
+    let extents = Extents::new(16, 64);
+    let aggregates = KvAggregates::new(kv.clone(), PARTITIONS).with_extents(extents);
+    let id = MetricId::from_bits(37 << 16 | 7);
+    let mut expected = std::collections::BTreeMap::new();
+    let mut before = 0;
+    for checkpoint in 1..200u64 {
+        let (seq, first) = (checkpoint, checkpoint * 5);
+        let late = (checkpoint % 50 == 0).then(|| first - 150);
+        for from in late.into_iter().chain([first]) {
+            let value = checkpoint as f64 + if from < first { 0.5 } else { 0.0 };
+            aggregates.write(&[runs(id, seq, (from..from + 7).filter(|slot| slot % 11 > 0), value)]).unwrap();
+            expected.extend((from..from + 7).filter(|slot| slot % 11 > 0).map(|slot| (slot, value)));
+        }
+        aggregates.seal(&closed(id, before, late.unwrap_or(first), first)).unwrap();
+        // Each seventh is stored once more, as after a crash before its window was.
+        before = if checkpoint % 7 == 0 { before } else { first };
+        let span = |from: u64, to: Option<u64>| -> Vec<(u64, f64)> {
+            let slots = expected.range(from..to.unwrap_or(u64::MAX));
+            slots.map(|(slot, value)| (*slot, *value)).collect()
+        };
+        for from in [0, first.saturating_sub(160), first - 3, first + 5] {
+            for to in [None, Some(from + 1), Some(from + 70)] {
+                assert_eq!(read(&aggregates, id, from, to), span(from, to), "{checkpoint}: {from} to {to:?}");
+            }
+            let newest = aggregates.newest(id, width(), Method::SUM, at(from)).unwrap();
+            assert_eq!(newest, span(from, None).last().map(|(slot, _)| at(*slot)), "{checkpoint}: {from}");
+        }
+    }
+    let stored = found_keys(&*kv, Family::Rows, b"", b"", Direction::Forward);
+    let long = stored.iter().filter(|key| key[SERIES_PREFIX] == RowKind::Long as u8).count();
+    assert_eq!(long, 16, "as many as long extents have closed");
+    assert!(stored.len() < long + 8, "{} values", stored.len());
+    let salvage = KvBacklog::new(kv.clone(), PARTITIONS).salvage(id).unwrap();
+    let last = *expected.last_key_value().unwrap().0;
+    assert_eq!((salvage.seq, salvage.until), (199, at(last + 1)));
+    // All of it closes, and what is newest is in a long block.
+    aggregates.seal(&closed(id, before, before, 5000)).unwrap();
+    assert_eq!(read(&aggregates, id, 0, None), expected.into_iter().collect::<Vec<_>>());
+    let newest = aggregates.newest(id, width(), Method::SUM, at(0)).unwrap();
+    assert_eq!(newest, Some(at(last)));
+    aggregates.retire(id).unwrap();
+    assert!(found_keys(&*kv, Family::Rows, b"", b"", Direction::Forward).is_empty());
 }
 
 fn long_runs_are_found_from_their_middle<K: Kv>(kv: Arc<K>) {

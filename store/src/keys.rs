@@ -2,6 +2,7 @@
 //! Drawn in `docs/format/`.
 
 use orzo_model::codec::checksum;
+use orzo_model::run::RUN_SLOTS_MAX;
 use orzo_model::{Granularity, MetricId, Partition, Timestamp};
 
 /// Number of a backlog blob within its partition, from 1.
@@ -18,13 +19,39 @@ pub fn names_prefix(key: &[u8]) -> Option<&[u8]> {
     key.get(..1 + 16).filter(|prefix| prefix[0] == NAMES)
 }
 
+/// Slots of a long extent: so many that the key and the head of its block weigh little beside what is in it, so few that
+/// reading one value takes a tenth of a millisecond at most.
+const LONG_SLOTS_MAX: u64 = 4096;
+
 /// What a key of the rows family holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowKind {
     /// Before which rows of the prefix may go. Sorts first.
     Horizon = 0,
-    /// A run of buckets.
+    /// Buckets of a short extent: a run, or a block.
     Run = 1,
+    /// A block of a long extent.
+    Long = 2,
+}
+
+impl RowKind {
+    /// The kinds that hold buckets, in the order in which a reader asks for them: what is sealed meanwhile it meets twice,
+    /// and does not miss.
+    pub const BUCKETS: [RowKind; 2] = [RowKind::Run, RowKind::Long];
+
+    /// The kind of a row, by the byte in its key that says it.
+    pub fn of(byte: u8) -> Option<Self> {
+        [RowKind::Horizon, RowKind::Run, RowKind::Long].into_iter().find(|kind| *kind as u8 == byte)
+    }
+
+    /// Slots that a value of this kind spans at most.
+    pub const fn slots_max(self) -> u64 {
+        match self {
+            RowKind::Horizon => 0,
+            RowKind::Run => RUN_SLOTS_MAX,
+            RowKind::Long => LONG_SLOTS_MAX,
+        }
+    }
 }
 
 /// Key of a backlog blob.

@@ -8,6 +8,7 @@ pub mod check;
 #[expect(clippy::unwrap_used, reason = "a suite fails by panicking")]
 pub mod conformance;
 pub mod error;
+mod extent;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
 pub mod guard;
@@ -22,9 +23,9 @@ mod seal;
 pub use aggregates::{Aggregates, KvAggregates, MetricRuns, RowQuery};
 pub use backlog::{Backlog, Blob, KvBacklog, Position, Salvage};
 pub use error::{Error, Result};
+pub use extent::{Closed, Extents};
 pub use guard::Guarded;
 pub use identity::Identity;
 pub use index::Index;
 pub use keys::Seq;
 pub use kv::{Batch, Direction, Family, Kv, WhenStalled};
-pub use seal::Extent;

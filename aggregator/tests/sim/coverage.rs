@@ -52,7 +52,7 @@ impl Point {
 }
 
 /// Whatever else runs must come across.
-const EVENTS: [&str; 31] = [
+const EVENTS: [&str; 32] = [
     "sample applied",
     "sample forwarded",
     "sample too_old",
@@ -70,6 +70,7 @@ const EVENTS: [&str; 31] = [
     "checkpoint",
     "checkpoint failed",
     "extent sealed",
+    "long extent sealed",
     "row expired",
     "backlog trimmed",
     "sketch committed",

@@ -197,7 +197,9 @@ impl World {
             self.coverage.shard(self.node.handle.counters(shard));
             self.coverage.count("sample forwarded", ledger.handed);
         }
-        self.coverage.count("extent sealed", self.kv.take_sealed());
+        let [short, long] = self.kv.take_sealed();
+        self.coverage.count("extent sealed", short);
+        self.coverage.count("long extent sealed", long);
         self.coverage.count("backlog trimmed", self.kv.take_trimmed());
     }
 }

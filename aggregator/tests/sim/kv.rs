@@ -4,7 +4,6 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use orzo_model::run::RUN_SLOTS_MAX;
 use orzo_model::{MetricId, Partitions};
 use orzo_store::keys::{self, RowKind, SERIES_PREFIX};
 use orzo_store::kv::{Change, Visit, prefix_end};
@@ -55,8 +54,8 @@ struct State {
     /// Batches in the engine, ever.
     written: u64,
     synced: u64,
-    /// Extents that were sealed since last asked.
-    sealed: u64,
+    /// Extents that were sealed since last asked, short and long ones.
+    sealed: [u64; 2],
     /// Times that dead blobs were dropped since last asked.
     trimmed: u64,
     busy: bool,
@@ -155,7 +154,7 @@ impl FaultyKv {
         std::mem::take(&mut self.state().attempts)
     }
 
-    pub(crate) fn take_sealed(&self) -> u64 {
+    pub(crate) fn take_sealed(&self) -> [u64; 2] {
         std::mem::take(&mut self.state().sealed)
     }
 
@@ -184,11 +183,12 @@ impl FaultyKv {
         let mut visit = |key: &[u8], value: &[u8]| {
             let (prefix, rest) = key.split_at(SERIES_PREFIX);
             let start = u64::from_be_bytes(*rest.last_chunk().expect("a row ends in a time"));
-            if rest[0] == RowKind::Horizon as u8 {
+            let kind = RowKind::of(rest[0]).expect("a row is of a kind");
+            if kind == RowKind::Horizon {
                 (series, before) = (prefix.to_vec(), u64::from_be_bytes(value.try_into().expect("a time")));
             } else if series == prefix {
                 let width = u64::from_be_bytes(*prefix.last_chunk().expect("a series ends in a width"));
-                if start + RUN_SLOTS_MAX * width <= before {
+                if start + kind.slots_max() * width <= before {
                     batch.delete(Family::Rows, key);
                 }
             }
@@ -241,13 +241,15 @@ impl FaultyKv {
         if let Some((_, false)) = failing {
             return Outcome::Failed(None);
         }
-        let seals = purpose == Purpose::Rows && replaces(&batch);
+        let sealed = sealed(&batch);
         let trims = batch
             .changes
             .iter()
             .any(|(family, change)| *family == Family::Backlog && matches!(change, Change::DeleteRange(..)));
         let number = self.apply(batch).expect("memory does not fail");
-        self.state().sealed += u64::from(seals);
+        if let Some(kind) = sealed {
+            self.state().sealed[usize::from(kind == RowKind::Long)] += 1;
+        }
         self.state().trimmed += u64::from(trims);
         if failing.is_some() || self.dies(Moment::After(purpose)) {
             return Outcome::Failed(Some(number));
@@ -267,10 +269,12 @@ fn purpose(batch: &Batch, when_stalled: WhenStalled) -> Purpose {
     }
 }
 
-/// Whether values go and others come in their place.
-fn replaces(batch: &Batch) -> bool {
-    let changes = (batch.changes.first(), batch.changes.last());
-    matches!(changes, (Some((_, Change::Delete(_))), Some((_, Change::Put(..)))))
+/// If values of rows go and another comes in their place: of what kind that is.
+fn sealed(batch: &Batch) -> Option<RowKind> {
+    match (batch.changes.first()?, batch.changes.last()?) {
+        ((Family::Rows, Change::Delete(_)), (_, Change::Put(key, _))) => RowKind::of(key[SERIES_PREFIX]),
+        _ => None,
+    }
 }
 
 fn blobs(batch: &Batch) -> Vec<(usize, Seq, Vec<u8>)> {

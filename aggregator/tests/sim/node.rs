@@ -121,7 +121,7 @@ impl Node {
         }
         Ok(Node {
             guard,
-            aggregates: Arc::new(KvAggregates::new(any, setup.partitions)),
+            aggregates: Arc::new(KvAggregates::new(any, setup.partitions).with_extents(setup.extents)),
             resolver: Resolver {
                 index: index.clone(),
                 backlog: backlog.clone(),

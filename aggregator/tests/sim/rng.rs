@@ -7,6 +7,11 @@ impl Rng {
         Rng(seed)
     }
 
+    /// Another sequence, that takes no number from this one.
+    pub(crate) fn fork(&self) -> Self {
+        Rng(!self.0)
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

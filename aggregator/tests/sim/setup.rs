@@ -4,8 +4,8 @@ use orzo_aggregator::{Durability, GaugeDialect, Semantics, StatsdRules};
 use orzo_model::{
     ArchivePolicy, Flags, Granularity, Item, Kind, Method, MetricId, Partitions, SECOND, SeriesIds, Timestamp,
 };
-use orzo_store::Seq;
 use orzo_store::index::StatsdHome;
+use orzo_store::{Extents, Seq};
 
 use crate::kv::partitions;
 use crate::rng::Rng;
@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) semantics: Semantics,
     /// Whether expired rows are freed. Then policies never keep more than before: what is gone is gone.
     pub(crate) compacts: bool,
+    /// Small ones close more often.
+    pub(crate) extents: Extents,
     pub(crate) ids: SeriesIds,
 }
 
@@ -38,6 +40,7 @@ impl Setup {
         // More series than fit in one checkpoint.
         let crowd = if rng.percent(6) { 300 + rng.below(300) } else { 0 };
         let count = if crowd > 0 { 1 } else { *rng.pick(&[1, 2, 4, 8]) };
+        let extents = [Extents::default(), Extents::new(32, 128), Extents::new(4, 16)];
         let dialects = [GaugeDialect::Auto, GaugeDialect::Auto, GaugeDialect::Etsy, GaugeDialect::Dogstatsd];
         Setup {
             partitions: partitions(count),
@@ -55,6 +58,7 @@ impl Setup {
                 max_future_ns: 600 * SECOND,
             },
             compacts: rng.percent(30),
+            extents: *rng.fork().pick(&extents),
             ids: SeriesIds::new(rng.next()),
         }
     }

@@ -6,7 +6,6 @@
 
 use std::ffi::CStr;
 
-use orzo_model::run::RUN_SLOTS_MAX;
 use orzo_store::keys::{RowKind, SERIES_PREFIX};
 use rocksdb::CompactionDecision;
 use rocksdb::compaction_filter::CompactionFilter;
@@ -51,7 +50,8 @@ impl Retention {
     fn expired(&mut self, key: &[u8], value: &[u8]) -> bool {
         let Some((prefix, rest)) = key.split_first_chunk::<SERIES_PREFIX>() else { return false };
         let Some((&kind, start)) = rest.split_first() else { return false };
-        if kind == RowKind::Horizon as u8 {
+        let Some(kind) = RowKind::of(kind) else { return false };
+        if kind == RowKind::Horizon {
             self.prefix = *prefix;
             self.before_ns = value.try_into().map_or(0, u64::from_be_bytes);
             return false;
@@ -60,8 +60,8 @@ impl Retention {
         let Some(width_ns) = prefix.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes)) else {
             return false;
         };
-        let end_ns = start_ns.saturating_add(width_ns.saturating_mul(RUN_SLOTS_MAX));
-        kind == RowKind::Run as u8 && *prefix == self.prefix && end_ns <= self.before_ns
+        let end_ns = start_ns.saturating_add(width_ns.saturating_mul(kind.slots_max()));
+        *prefix == self.prefix && end_ns <= self.before_ns
     }
 }
 
@@ -80,11 +80,13 @@ mod tests {
     #[test]
     fn drops_only_runs_that_end_before_the_horizon_of_their_own_series() {
         let mut filter = Retention::default();
-        let horizon = (2000 * SECOND).to_be_bytes();
+        let horizon = (5000 * SECOND).to_be_bytes();
         assert!(!filter.expired(&key(1, RowKind::Run, 0), b""));
         assert!(!filter.expired(&key(1, RowKind::Horizon, 0), &horizon));
-        assert!(filter.expired(&key(1, RowKind::Run, 2000 - RUN_SLOTS_MAX), b""));
-        assert!(!filter.expired(&key(1, RowKind::Run, 2001 - RUN_SLOTS_MAX), b""));
+        for kind in RowKind::BUCKETS {
+            assert!(filter.expired(&key(1, kind, 5000 - kind.slots_max()), b""));
+            assert!(!filter.expired(&key(1, kind, 5001 - kind.slots_max()), b""));
+        }
         assert!(!filter.expired(&key(2, RowKind::Run, 0), b""));
         assert!(!filter.expired(&key(1, RowKind::Horizon, 0), b"short"));
         assert!(!filter.expired(&key(1, RowKind::Run, 0), b""));

@@ -1,6 +1,6 @@
 //! Rows of one partition.
 
-use orzo_model::run::{RUN_SLOTS_MAX, Run};
+use orzo_model::run::Run;
 use orzo_model::{Granularity, MetricId, Partition, Partitions, Timestamp, block};
 
 use super::{Known, Walk, place};
@@ -37,8 +37,8 @@ impl Key {
 #[derive(Default)]
 struct Present {
     series: Option<(MetricId, Granularity)>,
-    /// The last bucket of its last block.
-    sealed: Option<Timestamp>,
+    /// The last bucket of its last block, and of what kind that is.
+    sealed: Option<(RowKind, Timestamp)>,
     /// Whether a number past the newest blob was told.
     ahead: bool,
 }
@@ -63,10 +63,12 @@ pub(super) fn rows(
             present = Present { series: Some((key.id, key.width)), ..Present::default() };
             judge_series(walk, &key, first_of_metric, known);
         }
-        match key.kind {
-            kind if kind == RowKind::Horizon as u8 => judge_horizon(walk, &key, value),
-            kind if kind == RowKind::Run as u8 => judge_value(walk, &key, value, newest, &mut present),
-            _ => walk.found(Family::Rows, place::of_key(Family::Rows, bytes), "is of no known kind", UNREAD),
+        match RowKind::of(key.kind) {
+            Some(RowKind::Horizon) => judge_horizon(walk, &key, value),
+            Some(kind) => judge_value(walk, &key, kind, value, newest, &mut present),
+            None => {
+                walk.found(Family::Rows, place::of_key(Family::Rows, bytes), "is of no known kind", UNREAD)
+            }
         }
     })
 }
@@ -95,13 +97,20 @@ fn judge_horizon(walk: &mut Walk<'_>, key: &Key, value: &[u8]) {
     }
 }
 
-fn judge_value(walk: &mut Walk<'_>, key: &Key, value: &[u8], newest: Seq, present: &mut Present) {
+fn judge_value(
+    walk: &mut Walk<'_>,
+    key: &Key,
+    kind: RowKind,
+    value: &[u8],
+    newest: Seq,
+    present: &mut Present,
+) {
     let place = || place::buckets(key.id, key.width, key.start);
     let (seq, run) = match decode_run(value, key.width) {
         Ok(decoded) => decoded,
         Err(_) => return walk.found(Family::Rows, place(), "does not decode", BUCKETS),
     };
-    if let Some((what, costs)) = judge_run(key, &run) {
+    if let Some((what, costs)) = judge_run(key, kind, &run) {
         return walk.found(Family::Rows, place(), what, costs);
     }
     if seq > newest && !present.ahead {
@@ -110,14 +119,15 @@ fn judge_value(walk: &mut Walk<'_>, key: &Key, value: &[u8], newest: Seq, presen
         walk.found(Family::Rows, place(), what, "it would win over newer rows");
     }
     if block::is_block(value) {
-        if present.sealed.is_some_and(|sealed| key.start <= sealed) {
+        let before = present.sealed.filter(|(before, _)| *before == kind).map(|(_, last)| last);
+        if before.is_some_and(|last| key.start <= last) {
             walk.found(Family::Rows, place(), "overlaps the block before", "the newer one is shown");
         }
-        present.sealed = run.starts().last().copied().max(present.sealed);
+        present.sealed = run.starts().last().copied().max(before).map(|last| (kind, last));
     }
 }
 
-fn judge_run(key: &Key, run: &Run) -> Option<(&'static str, &'static str)> {
+fn judge_run(key: &Key, kind: RowKind, run: &Run) -> Option<(&'static str, &'static str)> {
     let (Some(first), Some(last)) = (run.starts().first(), run.starts().last()) else {
         return Some(("holds no bucket", "nothing"));
     };
@@ -127,7 +137,7 @@ fn judge_run(key: &Key, run: &Run) -> Option<(&'static str, &'static str)> {
     if !run.starts().is_sorted_by(|a, b| a < b) {
         return Some(("its buckets are not in order", BUCKETS));
     }
-    if last.ns() - first.ns() >= RUN_SLOTS_MAX * key.width.ns() {
+    if last.ns() - first.ns() >= kind.slots_max() * key.width.ns() {
         return Some(("spans more slots than a read looks back", "some of its buckets are not found"));
     }
     None

@@ -16,11 +16,11 @@ use orzo_model::{
 use super::{Event, Finding, Summary, check};
 use crate::aggregates::{Aggregates, KvAggregates, MetricRuns};
 use crate::backlog::{Backlog, Blob, KvBacklog};
+use crate::extent::{Closed, Extents};
 use crate::identity::Identity;
 use crate::index::{Index, KvIndex, MetricSpec, NewResource, ResourcePatch, Rule};
 use crate::keys;
 use crate::kv::{Batch, Direction, Family, Kv, WhenStalled};
-use crate::seal::Extent;
 
 const PARTITIONS: Partitions = Partitions::DEFAULT;
 
@@ -83,7 +83,7 @@ impl<K: Kv> Sample<K> {
     fn series(&self) {
         let any: Arc<dyn Kv> = self.kv.clone();
         let backlog = KvBacklog::new(any.clone(), PARTITIONS);
-        let aggregates = KvAggregates::new(any, PARTITIONS);
+        let aggregates = KvAggregates::new(any, PARTITIONS).with_extents(Extents::new(128, 512));
         let partition = PARTITIONS.of(self.a);
         let mut bytes = self.a.to_bytes().to_vec();
         seal(&mut bytes);
@@ -102,9 +102,9 @@ impl<K: Kv> Sample<K> {
             backlog.checkpoint(vec![(self.a, checkpoint.window())], &[(partition, hour + 1)]).unwrap();
             series.end_checkpoint();
         }
-        let closed = at(40 * 3600);
-        let extents = Extent::closed(self.a, minute(), policy.methods, at(0), at(0), closed);
-        extents.for_each(|extent| aggregates.seal(&extent).unwrap());
+        let (methods, until) = (policy.methods, at(40 * 3600));
+        let closed = Closed { id: self.a, width: minute(), methods, before: at(0), from: at(0), until };
+        aggregates.seal(&closed).unwrap();
         backlog.append(&[blob(41), blob(42), blob(43)]).unwrap();
         backlog.sync().unwrap();
     }
@@ -272,7 +272,8 @@ fn meta_and_series<K: Kv>() -> Vec<Case<K>> {
             &["is no key of this partition"],
         ),
         ("run", |s| s.flip(Family::Rows, s.row_keys(false).last().unwrap()), &["rows: metric"]),
-        ("block", |s| s.flip(Family::Rows, &s.row_keys(true)[1]), &["does not decode"]),
+        ("block", |s| s.flip(Family::Rows, &s.row_keys(true)[0]), &["does not decode"]),
+        ("long block", |s| s.flip(Family::Rows, s.row_keys(true).last().unwrap()), &["does not decode"]),
         (
             "moved block",
             |s| {
