@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use orzo_model::codec::{Corrupt, Reader, put_varint, seal, unseal};
-use orzo_model::packed::{put_measures, read_measures};
+use orzo_model::packed::{pack, put_times, read_measures, read_times, unpack};
 use orzo_model::series::SeriesKind;
 use orzo_model::summary::{Summary, Wants, Weighing};
 use orzo_model::{Measure, MetricId, Timestamp};
@@ -17,12 +17,18 @@ use smallvec::SmallVec;
 
 use crate::id_map::IdMap;
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// It is still read: in it each measure has its time before its value.
+const VERSION_BEFORE: u8 = 3;
 
 /// Bits of a record's head.
 const EVENTS: u8 = 1;
 /// The back window is that of the measures before.
 const SAME_BACK_WINDOW: u8 = 2;
+/// The times are those of the measures before.
+const SAME_TIMES: u8 = 4;
+/// From here on, how the values are told; see [`pack`].
+const WAY: u32 = 3;
 
 /// So many values that a summary keeps for percentiles weigh as much as a measure.
 const VALUES_PER_MEASURE: usize = 8;
@@ -117,7 +123,7 @@ pub(crate) fn encode(mut entries: Vec<Entry<'_>>) -> Vec<u8> {
         *number
     });
     put_varint(&mut out, entries.len() as u64);
-    let mut state = State::after(base);
+    let mut state = State::after(base, VERSION);
     entries.iter().for_each(|entry| state.put(entry, &mut out));
     seal(&mut out);
     out
@@ -133,33 +139,27 @@ pub fn encode_named<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<u8
     encode(records.into_iter().map(entry).collect())
 }
 
-/// What a record depends on from the one before it.
+/// What a record depends on from those before it.
 struct State {
+    version: u8,
     number: u64,
     /// Its first measure or event: times are told from it.
     at: Timestamp,
+    /// Of the measures before.
     back_window: u32,
+    times: Vec<Timestamp>,
 }
 
 impl State {
-    fn after(base: u64) -> Self {
-        State { number: base, at: Timestamp::EPOCH, back_window: 0 }
+    fn after(base: u64, version: u8) -> Self {
+        State { version, number: base, at: Timestamp::EPOCH, back_window: 0, times: Vec::new() }
     }
 
     fn put(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
         let Entry { number, record, .. } = entry;
         put_varint(out, number - self.number);
         match &record.payload {
-            Payload::Measures(measures) if record.back_window == self.back_window => {
-                out.push(SAME_BACK_WINDOW);
-                put_measures(out, self.at, measures);
-            }
-            Payload::Measures(measures) => {
-                out.push(0);
-                put_varint(out, u64::from(record.back_window));
-                put_measures(out, self.at, measures);
-                self.back_window = record.back_window;
-            }
+            Payload::Measures(measures) => self.put_measures(record.back_window, measures, out),
             Payload::Events(events) => {
                 out.push(EVENTS);
                 put_varint(out, events.len() as u64);
@@ -167,6 +167,24 @@ impl State {
             }
         }
         (self.number, self.at) = (*number, record.payload.at().unwrap_or(self.at));
+    }
+
+    fn put_measures(&mut self, back_window: u32, measures: &[Measure], out: &mut Vec<u8>) {
+        let values: Vec<f64> = measures.iter().map(|measure| measure.value).collect();
+        let (way, told) = pack(&values);
+        let same_back_window = back_window == self.back_window;
+        let same_times = measures.iter().map(|measure| measure.at).eq(self.times.iter().copied());
+        let flag = |flag, set| if set { flag } else { 0 };
+        out.push(flag(SAME_BACK_WINDOW, same_back_window) | flag(SAME_TIMES, same_times) | way << WAY);
+        if !same_back_window {
+            put_varint(out, u64::from(back_window));
+            self.back_window = back_window;
+        }
+        if !same_times {
+            self.times = measures.iter().map(|measure| measure.at).collect();
+            put_times(out, self.at, &self.times);
+        }
+        out.extend_from_slice(&told);
     }
 
     fn get(&mut self, reader: &mut Reader<'_>) -> Result<(u64, u32, Payload), Corrupt> {
@@ -177,16 +195,29 @@ impl State {
                 let events = (0..count).map(|_| Summary::decode(self.at, reader));
                 (0, Payload::Events(events.collect::<Result<_, _>>()?))
             }
-            head @ (0 | SAME_BACK_WINDOW) => {
-                if head == 0 {
+            head => {
+                if head & SAME_BACK_WINDOW == 0 {
                     self.back_window = u32::try_from(reader.varint()?).map_err(|_| Corrupt)?;
                 }
-                (self.back_window, Payload::Measures(read_measures(reader, self.at)?))
+                (self.back_window, Payload::Measures(self.get_measures(head & !SAME_BACK_WINDOW, reader)?))
             }
-            _ => return Err(Corrupt),
         };
         (self.number, self.at) = (number, payload.at().unwrap_or(self.at));
         Ok((number, back_window, payload))
+    }
+
+    fn get_measures(&mut self, head: u8, reader: &mut Reader<'_>) -> Result<Vec<Measure>, Corrupt> {
+        if self.version == VERSION_BEFORE {
+            return if head == 0 { read_measures(reader, self.at) } else { Err(Corrupt) };
+        }
+        if head & EVENTS != 0 {
+            return Err(Corrupt);
+        }
+        if head & SAME_TIMES == 0 {
+            self.times = read_times(reader, self.at)?;
+        }
+        let values = unpack(reader, head >> WAY, self.times.len())?;
+        Ok(self.times.iter().zip(values).map(|(at, value)| Measure { at: *at, value }).collect())
     }
 }
 
@@ -200,14 +231,24 @@ impl Names {
     /// # Errors
     /// [`Corrupt`] if the checksum or the layout does not hold.
     pub fn learn(&mut self, blob: &[u8]) -> Result<(), Corrupt> {
-        let (_, names) = Names::read(&mut Reader::new(unseal(blob)?))?;
+        let Head { names, .. } = Head::read(&mut Reader::new(unseal(blob)?))?;
         self.0.extend(names);
         Ok(())
     }
+}
 
-    /// The base of a blob, and its names.
-    fn read(reader: &mut Reader<'_>) -> Result<(u64, Vec<(u64, MetricId)>), Corrupt> {
-        if reader.byte()? != VERSION {
+/// What a blob begins with.
+struct Head {
+    version: u8,
+    /// Numbers count from it.
+    base: u64,
+    names: Vec<(u64, MetricId)>,
+}
+
+impl Head {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
+        let version = reader.byte()?;
+        if version != VERSION && version != VERSION_BEFORE {
             return Err(Corrupt);
         }
         let (base, count) = (reader.varint()?, reader.count(17)?);
@@ -216,7 +257,7 @@ impl Names {
             number = number.checked_add(reader.varint()?).ok_or(Corrupt)?;
             Ok((number, MetricId::from_bytes(reader.array()?)))
         };
-        Ok((base, (0..count).map(&mut next).collect::<Result<_, _>>()?))
+        Ok(Head { version, base, names: (0..count).map(&mut next).collect::<Result<_, _>>()? })
     }
 }
 
@@ -226,10 +267,10 @@ impl Names {
 /// [`Corrupt`] if the checksum or the layout does not hold.
 pub fn decode(blob: &[u8], names: &Names) -> Result<Vec<Record>, Corrupt> {
     let mut reader = Reader::new(unseal(blob)?);
-    let (base, _) = Names::read(&mut reader)?;
-    let mut state = State::after(base);
+    let Head { version, base, .. } = Head::read(&mut reader)?;
+    let mut state = State::after(base, version);
     let mut records = Vec::new();
-    for _ in 0..reader.count(4)? {
+    for _ in 0..reader.count(2)? {
         let (number, back_window, payload) = state.get(&mut reader)?;
         records.extend(names.0.get(&number).map(|id| Record { id: *id, back_window, payload }));
     }
@@ -275,6 +316,35 @@ mod tests {
         for cut in 0..bytes.len() {
             assert_eq!(decode(&bytes[..cut], &names), Err(Corrupt));
         }
+    }
+
+    #[test]
+    fn blobs_of_the_version_before_are_read() {
+        let mut bytes = vec![3, 5, 1, 0];
+        bytes.extend_from_slice(&MetricId::from_bits(7).to_bytes());
+        bytes.extend_from_slice(&[1, 0, 2, 1, 0x11, 2, 0x1e]);
+        seal(&mut bytes);
+        let mut names = Names::default();
+        names.learn(&bytes).unwrap();
+        let gauge = Payload::Measures(vec![Measure { at: at(1_000_000), value: 1.5 }]);
+        let expected = Record { id: MetricId::from_bits(7), back_window: 0, payload: gauge };
+        assert_eq!(decode(&bytes, &names), Ok(vec![expected]));
+    }
+
+    #[test]
+    fn times_that_many_series_share_are_told_once() {
+        let list =
+            |value: f64| (0..6).map(move |n| Measure { at: at(n * 10_000_000_000), value: value + n as f64 });
+        let record = |id: u128| {
+            let payload = Payload::Measures(list(id as f64 * 9.0).collect());
+            Record { id: MetricId::from_bits(id), back_window: 0, payload }
+        };
+        let many: Vec<Record> = (1..=100).map(record).collect();
+        let bytes = encode_named(&many);
+        let mut names = Names::default();
+        names.learn(&bytes).unwrap();
+        assert_eq!(decode(&bytes, &names).unwrap(), many);
+        assert!(bytes.len() < 100 * (17 + 2 + 8), "{}", bytes.len());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! all of it. Of times the second differences are written, of values the differences of their decimals, or, if
 //! they are not short decimals, what differs in their bits.
 
+use crate::block::packed;
 use crate::codec::{Corrupt, Reader, put_f64, put_signed, put_varint};
 use crate::time::{Measure, Timestamp};
 
@@ -170,24 +171,98 @@ fn value_of(value: i64, places: u8) -> f64 {
     if places == BITS { f64::from_bits(value as u64) } else { undecimal(value, places) }
 }
 
-/// Appends values without times: their places, then each.
-pub(crate) fn put_values(out: &mut Vec<u8>, values: &[f64]) {
+/// The fewest decimals that hold all of these values.
+fn places_of(values: &[f64]) -> u8 {
     let at = Timestamp::EPOCH;
-    let measures = values.iter().map(|value| Measure { at, value: *value });
-    let Shape { places, .. } = Shape::of(measures);
-    out.push(places);
+    Shape::of(values.iter().map(|value| Measure { at, value: *value })).places
+}
+
+fn put_plain(out: &mut Vec<u8>, places: u8, values: &[f64]) {
     values.iter().fold(0, |before, value| put_value(places, before, *value, out));
 }
 
-/// Reads so many values that [`put_values`] wrote.
-pub(crate) fn read_values(reader: &mut Reader<'_>, count: usize) -> Result<Vec<f64>, Corrupt> {
-    let Shape { places, .. } = Shape::decode(reader.byte()?)?;
+fn read_plain(reader: &mut Reader<'_>, places: u8, count: usize) -> Result<Vec<f64>, Corrupt> {
+    let Shape { places, .. } = Shape::decode(places)?;
     let mut before = 0;
     let mut next = |_| {
         before = get_value(places, before, reader)?;
         Ok(value_of(before, places))
     };
     (0..count).map(&mut next).collect()
+}
+
+/// Appends values without times: their places, then each.
+pub(crate) fn put_values(out: &mut Vec<u8>, values: &[f64]) {
+    let places = places_of(values);
+    out.push(places);
+    put_plain(out, places, values);
+}
+
+/// Reads so many values that [`put_values`] wrote.
+pub(crate) fn read_values(reader: &mut Reader<'_>, count: usize) -> Result<Vec<f64>, Corrupt> {
+    let places = reader.byte()?;
+    read_plain(reader, places, count)
+}
+
+/// How a list of values is told, in five bits: places, and which way.
+const WAY: u32 = 3;
+/// Numbers, with as few bits as hold the distance of each from the smallest.
+const NUMBERS: u8 = 1;
+/// The same of their differences, without the zero bits at the end of all numbers.
+const DIFFERENCES: u8 = 2;
+/// Longer lists are not told so: what a few bytes make a reader do is bounded.
+const PACKED_MAX: usize = 255;
+
+/// The shortest of some quick ways to tell values, and what they take so; see `docs/format/backlog.md`.
+pub fn pack(values: &[f64]) -> (u8, Vec<u8>) {
+    let places = places_of(values);
+    let mut plain = Vec::with_capacity(values.len() * 4);
+    put_plain(&mut plain, places, values);
+    if places == BITS || !(2..=PACKED_MAX).contains(&values.len()) {
+        return (places, plain);
+    }
+    let number = |value: &f64| nearest(value * POWERS[usize::from(places)]);
+    let numbers: Vec<i64> = values.iter().map(number).collect();
+    let mut all = Vec::with_capacity(plain.len());
+    packed::encode(&mut all, &numbers);
+    let zeros = numbers.iter().fold(0, |any, number| any | number).trailing_zeros() & 63;
+    let mut apart = vec![zeros as u8];
+    put_signed(&mut apart, numbers[0] >> zeros);
+    let steps: Vec<i64> = numbers.windows(2).map(|pair| (pair[1] >> zeros) - (pair[0] >> zeros)).collect();
+    packed::encode(&mut apart, &steps);
+    let ways = [(places, plain), (places | NUMBERS << WAY, all), (places | DIFFERENCES << WAY, apart)];
+    ways.into_iter().min_by_key(|(_, bytes)| bytes.len()).expect("there are three")
+}
+
+/// Reads so many values that [`pack`] told this way.
+///
+/// # Errors
+/// [`Corrupt`] if they do not decode.
+pub fn unpack(reader: &mut Reader<'_>, way: u8, count: usize) -> Result<Vec<f64>, Corrupt> {
+    let Shape { places, .. } = Shape::decode(way & ((1 << WAY) - 1))?;
+    let way = way >> WAY;
+    if way == 0 {
+        return read_plain(reader, places, count);
+    }
+    if places == BITS || count == 0 || count > PACKED_MAX {
+        return Err(Corrupt);
+    }
+    let mut numbers = vec![0; count];
+    match way {
+        NUMBERS => packed::decode(reader, &mut numbers)?,
+        DIFFERENCES => {
+            let zeros = u32::from(reader.byte()?);
+            numbers[0] = reader.signed()?;
+            packed::decode(reader, &mut numbers[1..])?;
+            let mut sum = 0i64;
+            for number in &mut numbers {
+                sum = sum.wrapping_add(*number);
+                *number = sum.checked_shl(zeros).ok_or(Corrupt)?;
+            }
+        }
+        _ => return Err(Corrupt),
+    }
+    Ok(numbers.into_iter().map(|number| undecimal(number, places)).collect())
 }
 
 /// The bytes between the first and the last that are not zero, and where they are.
@@ -244,19 +319,39 @@ pub(crate) fn difference(reader: &mut Reader<'_>) -> Result<i64, Corrupt> {
     if told & 1 == 1 { Ok(told >> 1) } else { (told >> 1).checked_mul(UNITS[1]).ok_or(Corrupt) }
 }
 
-/// Appends measures in any order of time: a count, the shape, then each, the first by its distance from `base`; see
+/// Appends times in any order: how many they are and their unit, then their second differences, the first from `base`; see
 /// `docs/format/backlog.md`.
-pub fn put_measures(out: &mut Vec<u8>, base: Timestamp, measures: &[Measure]) {
-    put_varint(out, measures.len() as u64);
-    let shape = Shape::of(measures.iter().copied());
-    out.push(shape.code());
-    let mut state = State::after(base, shape);
-    for (index, measure) in measures.iter().enumerate() {
-        state.put(shape, index == 0, *measure, out);
+pub fn put_times(out: &mut Vec<u8>, base: Timestamp, times: &[Timestamp]) {
+    let shape = Shape::of(times.iter().map(|at| Measure { at: *at, value: 0.0 }));
+    put_varint(out, (times.len() as u64) << 2 | u64::from(shape.unit));
+    let (mut before, mut step) = (base.ns() as i64 / shape.unit_ns(), 0);
+    for (index, at) in times.iter().enumerate() {
+        let at = at.ns() as i64 / shape.unit_ns();
+        let to = at.wrapping_sub(before);
+        put_signed(out, to.wrapping_sub(step));
+        (before, step) = (at, if index == 0 { 0 } else { to });
     }
 }
 
-/// Reads what [`put_measures`] wrote.
+/// Reads what [`put_times`] wrote.
+///
+/// # Errors
+/// [`Corrupt`] if it does not decode.
+pub fn read_times(reader: &mut Reader<'_>, base: Timestamp) -> Result<Vec<Timestamp>, Corrupt> {
+    let head = reader.varint()?;
+    let shape = Shape { unit: (head & 3) as u8, places: 0 };
+    let (mut at, mut step) = (base.ns() as i64 / shape.unit_ns(), 0i64);
+    let mut next = |index| {
+        let to = step.wrapping_add(reader.signed()?);
+        (at, step) = (at.wrapping_add(to), if index == 0 { 0 } else { to });
+        let ns = at.checked_mul(shape.unit_ns()).and_then(|ns| u64::try_from(ns).ok());
+        ns.and_then(Timestamp::from_ns).ok_or(Corrupt)
+    };
+    (0..head >> 2).map(&mut next).collect()
+}
+
+/// Reads measures in any order of time: a count, the shape, then each, the first by its distance from `base`. So they lie
+/// in windows, and in blobs of before version 4.
 ///
 /// # Errors
 /// [`Corrupt`] if it does not decode.
@@ -265,6 +360,18 @@ pub fn read_measures(reader: &mut Reader<'_>, base: Timestamp) -> Result<Vec<Mea
     let shape = Shape::decode(reader.byte()?)?;
     let mut state = State::after(base, shape);
     (0..count).map(|index| state.get(shape, index == 0, reader)).collect()
+}
+
+/// What [`read_measures`] reads.
+#[cfg(test)]
+pub(crate) fn put_measures(out: &mut Vec<u8>, base: Timestamp, measures: &[Measure]) {
+    put_varint(out, measures.len() as u64);
+    let shape = Shape::of(measures.iter().copied());
+    out.push(shape.code());
+    let mut state = State::after(base, shape);
+    for (index, measure) in measures.iter().enumerate() {
+        state.put(shape, index == 0, *measure, out);
+    }
 }
 
 #[cfg(test)]
@@ -277,6 +384,17 @@ mod tests {
     fn packed(measures: &[Measure]) -> Vec<u8> {
         let mut out = Vec::new();
         put_measures(&mut out, BASE, measures);
+        let times: Vec<Timestamp> = measures.iter().map(|measure| measure.at).collect();
+        let values: Vec<f64> = measures.iter().map(|measure| measure.value).collect();
+        let mut apart = Vec::new();
+        put_times(&mut apart, BASE, &times);
+        let (way, told) = pack(&values);
+        apart.extend(told);
+        let mut reader = Reader::new(&apart);
+        assert_eq!(read_times(&mut reader, BASE).unwrap(), times);
+        let read = unpack(&mut reader, way, values.len()).unwrap();
+        assert!(read.iter().map(|value| value.to_bits()).eq(values.iter().map(|value| value.to_bits())));
+        assert!(reader.is_empty() && apart.len() <= out.len());
         let mut reader = Reader::new(&out);
         let read = read_measures(&mut reader, BASE).unwrap();
         let bits =
@@ -341,7 +459,10 @@ mod tests {
 
         #[test]
         fn garbage_is_an_error_not_a_panic(bytes: Vec<u8>) {
-            let _ = read_measures(&mut Reader::new(&bytes), BASE);
+            for way in 0..=u8::MAX {
+                let _ = unpack(&mut Reader::new(&bytes), way, 9);
+            }
+            let _ = (read_measures(&mut Reader::new(&bytes), BASE), read_times(&mut Reader::new(&bytes), BASE));
             let _ = (number(&mut Reader::new(&bytes)), difference(&mut Reader::new(&bytes)));
         }
     }

@@ -1,8 +1,8 @@
 //! Sealing: the runs of a stretch of time that no longer changes become one block.
 //!
 //! Checkpoints leave a short run each, none across the border of an extent. Once an extent is closed all that
-//! lies in it is merged, encoded for size, and replaced in one batch: first what is in a short extent, then what is
-//! in a long one. A reader sees the same buckets before and after.
+//! lies in it is merged, encoded for size, and replaced in one batch: first what is in a short extent, if that is much,
+//! then what is in a long one. A reader sees the same buckets before and after.
 
 use std::ops::{ControlFlow, Range};
 
@@ -14,6 +14,10 @@ use crate::error::Result;
 use crate::extent::Closed;
 use crate::keys::{self, RowKind, SERIES_PREFIX, Seq};
 use crate::kv::{Batch, Family, Kv, Visit, WhenStalled, scan_past_damage};
+
+/// Fewer values of a short extent stay as they are until its long one is closed: each bucket is written once more then
+/// anyway, and so many are read nearly as quickly as one.
+const WORTH_SEALING: usize = 16;
 
 /// What a stored value holds.
 struct Stored {
@@ -37,7 +41,8 @@ pub(crate) fn seal(
         found.extend(stored(kv, &prefix, closed, kind, extent)?);
         found.sort_by_key(|stored| stored.run.starts().first().copied());
     }
-    if matches!(found.as_slice(), [] | [Stored { is_block: true, .. }]) {
+    let enough = if kind == RowKind::Long { 1 } else { WORTH_SEALING };
+    if found.len() < enough || matches!(found.as_slice(), [Stored { is_block: true, .. }]) {
         return Ok(());
     }
     let mut batch = Batch::default();

@@ -20,7 +20,7 @@ mod frequency;
 mod grid;
 mod open;
 mod ordered;
-mod packed;
+pub(crate) mod packed;
 mod points;
 mod predict;
 mod presence;

@@ -13,7 +13,7 @@ pub(super) fn frame(numbers: &[i64]) -> (i64, u32) {
 }
 
 /// Appends them.
-pub(super) fn encode(out: &mut Vec<u8>, numbers: &[i64]) {
+pub(crate) fn encode(out: &mut Vec<u8>, numbers: &[i64]) {
     let (smallest, width) = frame(numbers);
     put_signed(out, smallest);
     out.push(width as u8);
@@ -23,7 +23,7 @@ pub(super) fn encode(out: &mut Vec<u8>, numbers: &[i64]) {
 }
 
 /// Reads as many as `numbers` has room for.
-pub(super) fn decode(reader: &mut Reader<'_>, numbers: &mut [i64]) -> Result<(), Corrupt> {
+pub(crate) fn decode(reader: &mut Reader<'_>, numbers: &mut [i64]) -> Result<(), Corrupt> {
     let smallest = reader.signed()?;
     let width = u32::from(reader.byte()?);
     if width > 64 {

@@ -90,7 +90,7 @@ fn options_of(family: Family, cache: &Cache, tuning: &Tuning) -> Options {
         Family::Backlog => backlog(&mut options),
         Family::Window => {
             table.set_bloom_filter(10.0, false);
-            compress(&mut options);
+            compress_well(&mut options);
         }
         Family::Rows => rows(&mut options, &mut table),
         Family::Index => {
@@ -126,7 +126,7 @@ fn backlog(options: &mut Options) {
     options.set_level_zero_file_num_compaction_trigger(BACKLOG_TABLES);
     options.set_level_zero_slowdown_writes_trigger(4 * BACKLOG_TABLES);
     options.set_level_zero_stop_writes_trigger(6 * BACKLOG_TABLES);
-    options.set_compression_type(DBCompressionType::Zstd);
+    compress_well(options);
 }
 
 /// Read by scans within one prefix: partition, metric, width.
@@ -140,7 +140,12 @@ fn rows(options: &mut Options, table: &mut BlockBasedOptions) {
     options.set_memtable_prefix_bloom_ratio(MEMORY_FILTER_PART);
     options.set_compaction_filter_factory(RetentionFactory);
     options.set_periodic_compaction_seconds(PERIODIC_COMPACTION_SECONDS);
-    compress(options);
+    compress_well(options);
+}
+
+/// Values are coded tightly already: a quick compression finds nothing in them.
+fn compress_well(options: &mut Options) {
+    options.set_compression_type(DBCompressionType::Zstd);
 }
 
 /// A page looks into each table a thousand times: what says where to look, stays in the cache and need not be found there.
