@@ -331,6 +331,19 @@ mod tests {
         assert_eq!(decode(&bytes, &names), Ok(vec![expected]));
     }
 
+    /// The example of the description.
+    #[test]
+    fn a_gauge_takes_four_bytes_and_its_number() {
+        let gauge = Payload::Measures(vec![Measure { at: at(1_000_000), value: 1.5 }]);
+        let record = Record { id: MetricId::from_bits(7), back_window: 0, payload: gauge };
+        let bytes = encode(vec![Entry { number: 5, named: true, record: &record }]);
+        let mut expected = vec![4, 5, 1, 0];
+        expected.extend_from_slice(&record.id.to_bytes());
+        expected.extend_from_slice(&[1, 0, 0x0a, 5, 2, 0x1e]);
+        seal(&mut expected);
+        assert_eq!(bytes, expected);
+    }
+
     #[test]
     fn times_that_many_series_share_are_told_once() {
         let list =

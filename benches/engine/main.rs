@@ -1,5 +1,5 @@
 //! What the engine is measured by, each figure beside its aim: bytes at rest, bytes written for each measure, what
-//! rollups cost, how fast sealed blocks are read.
+//! rollups cost, how fast sealed blocks are decoded, what a short read takes.
 //!
 //! Everything runs as in the daemon, on RocksDB in a temporary directory: shard, flusher, syncer. Only HTTP is left
 //! out, and time is told by the bench, so that half a day of checkpoints takes a minute. `make bench-engine` runs it;
@@ -10,6 +10,7 @@ mod datasets;
 mod node;
 #[path = "../../model/tests/block/python_random.rs"]
 mod python_random;
+mod read;
 mod rest;
 mod speed;
 mod write;
@@ -75,5 +76,8 @@ fn main() {
     }
     if wanted("speed") {
         speed::run();
+    }
+    if wanted("read") {
+        read::run();
     }
 }

@@ -186,7 +186,9 @@ impl Aggregates for KvAggregates {
 
     fn seal(&self, closed: &Closed) -> Result<()> {
         let mut extents = self.extents.sealed_by(closed);
-        extents.try_for_each(|(kind, extent)| seal::seal(&*self.kv, self.partitions, closed, kind, &extent))
+        extents.try_for_each(|(kind, extent)| {
+            seal::seal(&*self.kv, self.partitions, closed, kind, &extent, self.extents.worth(kind))
+        })
     }
 
     fn read(&self, query: &RowQuery) -> Result<Column> {

@@ -9,6 +9,10 @@ use orzo_model::{Granularity, MethodSet, MetricId, Timestamp};
 
 use crate::keys::RowKind;
 
+/// Values of a short extent that span so many slots each are left until its long one is closed: they are read nearly as
+/// quickly as one block, and each bucket is written once less.
+const LONG_ENOUGH: u64 = 32;
+
 /// What a checkpoint closed of one granularity of one metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Closed {
@@ -87,6 +91,11 @@ impl Extents {
         let long_end = self.range(RowKind::Long, id, width, open[0]).start;
         let short = of_kind(RowKind::Run, open[1]).filter(move |(_, range)| range.start >= long_end);
         of_kind(RowKind::Long, open[0]).chain(short)
+    }
+
+    /// How many values an extent must hold to be sealed.
+    pub(crate) fn worth(self, kind: RowKind) -> usize {
+        if kind == RowKind::Long { 1 } else { (self.short / LONG_ENOUGH).max(2) as usize }
     }
 
     fn slots(self, kind: RowKind) -> u64 {

@@ -15,10 +15,6 @@ use crate::extent::Closed;
 use crate::keys::{self, RowKind, SERIES_PREFIX, Seq};
 use crate::kv::{Batch, Family, Kv, Visit, WhenStalled, scan_past_damage};
 
-/// Fewer values of a short extent stay as they are until its long one is closed: each bucket is written once more then
-/// anyway, and so many are read nearly as quickly as one.
-const WORTH_SEALING: usize = 16;
-
 /// What a stored value holds.
 struct Stored {
     key: Vec<u8>,
@@ -27,13 +23,14 @@ struct Stored {
     is_block: bool,
 }
 
-/// Seals an extent, if it is not one block already.
+/// Seals an extent, if it holds at least `enough` values and is not one block already.
 pub(crate) fn seal(
     kv: &dyn Kv,
     partitions: Partitions,
     closed: &Closed,
     kind: RowKind,
     extent: &Range<Timestamp>,
+    enough: usize,
 ) -> Result<()> {
     let prefix = keys::series(partitions.of(closed.id), closed.id, closed.width);
     let mut found = stored(kv, &prefix, closed, RowKind::Run, extent)?;
@@ -41,7 +38,6 @@ pub(crate) fn seal(
         found.extend(stored(kv, &prefix, closed, kind, extent)?);
         found.sort_by_key(|stored| stored.run.starts().first().copied());
     }
-    let enough = if kind == RowKind::Long { 1 } else { WORTH_SEALING };
     if found.len() < enough || matches!(found.as_slice(), [Stored { is_block: true, .. }]) {
         return Ok(());
     }
