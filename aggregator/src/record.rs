@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use orzo_model::codec::{Corrupt, Reader, put_varint, seal, unseal};
-use orzo_model::packed::{pack, put_times, read_measures, read_times, unpack};
+use orzo_model::packed::{pack, put_times, read_interleaved, read_times, unpack};
 use orzo_model::series::SeriesKind;
 use orzo_model::summary::{Summary, Wants, Weighing};
 use orzo_model::{Measure, MetricId, Timestamp};
@@ -208,7 +208,7 @@ impl State {
 
     fn get_measures(&mut self, head: u8, reader: &mut Reader<'_>) -> Result<Vec<Measure>, Corrupt> {
         if self.version == VERSION_BEFORE {
-            return if head == 0 { read_measures(reader, self.at) } else { Err(Corrupt) };
+            return if head == 0 { read_interleaved(reader, self.at) } else { Err(Corrupt) };
         }
         if head & EVENTS != 0 {
             return Err(Corrupt);
@@ -339,7 +339,7 @@ mod tests {
         let bytes = encode(vec![Entry { number: 5, named: true, record: &record }]);
         let mut expected = vec![4, 5, 1, 0];
         expected.extend_from_slice(&record.id.to_bytes());
-        expected.extend_from_slice(&[1, 0, 0x0a, 5, 2, 0x1e]);
+        expected.extend_from_slice(&[1, 0, 0x0a, 9, 2, 0x1e]);
         seal(&mut expected);
         assert_eq!(bytes, expected);
     }

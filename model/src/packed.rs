@@ -215,7 +215,10 @@ const PACKED_MAX: usize = 255;
 
 /// The shortest of some quick ways to tell values, and what they take so; see `docs/format/backlog.md`.
 pub fn pack(values: &[f64]) -> (u8, Vec<u8>) {
-    let places = places_of(values);
+    pack_in(places_of(values), values)
+}
+
+fn pack_in(places: u8, values: &[f64]) -> (u8, Vec<u8>) {
     let mut plain = Vec::with_capacity(values.len() * 4);
     put_plain(&mut plain, places, values);
     if places == BITS || !(2..=PACKED_MAX).contains(&values.len()) {
@@ -319,17 +322,28 @@ pub(crate) fn difference(reader: &mut Reader<'_>) -> Result<i64, Corrupt> {
     if told & 1 == 1 { Ok(told >> 1) } else { (told >> 1).checked_mul(UNITS[1]).ok_or(Corrupt) }
 }
 
-/// Appends times in any order: how many they are and their unit, then their second differences, the first from `base`; see
-/// `docs/format/backlog.md`.
+/// Appends times in any order: how many they are, their unit and a way, then their second differences, the first from
+/// `base`; see `docs/format/backlog.md`.
 pub fn put_times(out: &mut Vec<u8>, base: Timestamp, times: &[Timestamp]) {
-    let shape = Shape::of(times.iter().map(|at| Measure { at: *at, value: 0.0 }));
-    put_varint(out, (times.len() as u64) << 2 | u64::from(shape.unit));
+    put_times_in(Shape::of(times.iter().map(|at| Measure { at: *at, value: 0.0 })), out, base, times);
+}
+
+fn put_times_in(shape: Shape, out: &mut Vec<u8>, base: Timestamp, times: &[Timestamp]) {
     let (mut before, mut step) = (base.ns() as i64 / shape.unit_ns(), 0);
+    let mut second = Vec::with_capacity(times.len());
     for (index, at) in times.iter().enumerate() {
         let at = at.ns() as i64 / shape.unit_ns();
         let to = at.wrapping_sub(before);
-        put_signed(out, to.wrapping_sub(step));
+        second.push(to.wrapping_sub(step));
         (before, step) = (at, if index == 0 { 0 } else { to });
+    }
+    // Behind the first two there is nothing if times are regular.
+    let (ends, rest) = second.split_at(second.len().min(2));
+    let regular = !rest.is_empty() && times.len() <= PACKED_MAX && rest.iter().all(|error| *error == 0);
+    put_varint(out, (times.len() as u64) << 3 | u64::from(regular) << 2 | u64::from(shape.unit));
+    ends.iter().for_each(|error| put_signed(out, *error));
+    if !regular {
+        rest.iter().for_each(|error| put_signed(out, *error));
     }
 }
 
@@ -339,32 +353,55 @@ pub fn put_times(out: &mut Vec<u8>, base: Timestamp, times: &[Timestamp]) {
 /// [`Corrupt`] if it does not decode.
 pub fn read_times(reader: &mut Reader<'_>, base: Timestamp) -> Result<Vec<Timestamp>, Corrupt> {
     let head = reader.varint()?;
+    let (count, regular) = (head >> 3, head & 4 != 0);
+    if regular && count > PACKED_MAX as u64 {
+        return Err(Corrupt);
+    }
     let shape = Shape { unit: (head & 3) as u8, places: 0 };
     let (mut at, mut step) = (base.ns() as i64 / shape.unit_ns(), 0i64);
     let mut next = |index| {
-        let to = step.wrapping_add(reader.signed()?);
+        let error = if regular && index >= 2 { 0 } else { reader.signed()? };
+        let to = step.wrapping_add(error);
         (at, step) = (at.wrapping_add(to), if index == 0 { 0 } else { to });
         let ns = at.checked_mul(shape.unit_ns()).and_then(|ns| u64::try_from(ns).ok());
         ns.and_then(Timestamp::from_ns).ok_or(Corrupt)
     };
-    (0..head >> 2).map(&mut next).collect()
+    (0..count).map(&mut next).collect()
 }
 
-/// Reads measures in any order of time: a count, the shape, then each, the first by its distance from `base`. So they lie
-/// in windows, and in blobs of before version 4.
+/// Appends measures that the shape holds: times, way, values.
+pub(crate) fn put_measures(shape: Shape, out: &mut Vec<u8>, base: Timestamp, measures: &[Measure]) {
+    let times: Vec<Timestamp> = measures.iter().map(|measure| measure.at).collect();
+    let values: Vec<f64> = measures.iter().map(|measure| measure.value).collect();
+    put_times_in(shape, out, base, &times);
+    let (way, told) = pack_in(shape.places, &values);
+    out.push(way);
+    out.extend_from_slice(&told);
+}
+
+/// Reads what [`put_measures`] wrote.
+pub(crate) fn read_measures(reader: &mut Reader<'_>, base: Timestamp) -> Result<Vec<Measure>, Corrupt> {
+    let times = read_times(reader, base)?;
+    let way = reader.byte()?;
+    let values = unpack(reader, way, times.len())?;
+    Ok(times.into_iter().zip(values).map(|(at, value)| Measure { at, value }).collect())
+}
+
+/// Reads measures as blobs before version 4 and windows before version 3 have them: a count, the shape, then each time and
+/// value, the first by its distance from `base`.
 ///
 /// # Errors
 /// [`Corrupt`] if it does not decode.
-pub fn read_measures(reader: &mut Reader<'_>, base: Timestamp) -> Result<Vec<Measure>, Corrupt> {
+pub fn read_interleaved(reader: &mut Reader<'_>, base: Timestamp) -> Result<Vec<Measure>, Corrupt> {
     let count = reader.count(2)?;
     let shape = Shape::decode(reader.byte()?)?;
     let mut state = State::after(base, shape);
     (0..count).map(|index| state.get(shape, index == 0, reader)).collect()
 }
 
-/// What [`read_measures`] reads.
+/// What [`read_interleaved`] reads.
 #[cfg(test)]
-pub(crate) fn put_measures(out: &mut Vec<u8>, base: Timestamp, measures: &[Measure]) {
+pub(crate) fn put_interleaved(out: &mut Vec<u8>, base: Timestamp, measures: &[Measure]) {
     put_varint(out, measures.len() as u64);
     let shape = Shape::of(measures.iter().copied());
     out.push(shape.code());
@@ -382,24 +419,16 @@ mod tests {
     const BASE: Timestamp = Timestamp::saturating_from_ns(1_699_999_999_000_000_001);
 
     fn packed(measures: &[Measure]) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_measures(&mut out, BASE, measures);
-        let times: Vec<Timestamp> = measures.iter().map(|measure| measure.at).collect();
-        let values: Vec<f64> = measures.iter().map(|measure| measure.value).collect();
-        let mut apart = Vec::new();
-        put_times(&mut apart, BASE, &times);
-        let (way, told) = pack(&values);
-        apart.extend(told);
-        let mut reader = Reader::new(&apart);
-        assert_eq!(read_times(&mut reader, BASE).unwrap(), times);
-        let read = unpack(&mut reader, way, values.len()).unwrap();
-        assert!(read.iter().map(|value| value.to_bits()).eq(values.iter().map(|value| value.to_bits())));
-        assert!(reader.is_empty() && apart.len() <= out.len());
-        let mut reader = Reader::new(&out);
-        let read = read_measures(&mut reader, BASE).unwrap();
+        let (mut apart, mut out) = (Vec::new(), Vec::new());
+        put_measures(Shape::of(measures.iter().copied()), &mut apart, BASE, measures);
+        put_interleaved(&mut out, BASE, measures);
         let bits =
             |list: &[Measure]| list.iter().map(|one| (one.at, one.value.to_bits())).collect::<Vec<_>>();
-        assert_eq!(bits(&read), bits(measures));
+        let mut reader = Reader::new(&apart);
+        assert_eq!(bits(&read_measures(&mut reader, BASE).unwrap()), bits(measures));
+        assert!(reader.is_empty() && apart.len() <= out.len() + 1);
+        let mut reader = Reader::new(&out);
+        assert_eq!(bits(&read_interleaved(&mut reader, BASE).unwrap()), bits(measures));
         assert!(reader.is_empty());
         out
     }
@@ -462,7 +491,8 @@ mod tests {
             for way in 0..=u8::MAX {
                 let _ = unpack(&mut Reader::new(&bytes), way, 9);
             }
-            let _ = (read_measures(&mut Reader::new(&bytes), BASE), read_times(&mut Reader::new(&bytes), BASE));
+            let _ = read_measures(&mut Reader::new(&bytes), BASE);
+            let _ = read_interleaved(&mut Reader::new(&bytes), BASE);
             let _ = (number(&mut Reader::new(&bytes)), difference(&mut Reader::new(&bytes)));
         }
     }

@@ -3,7 +3,7 @@
 //! They lie in chunks. What is newest is appended in place; what is late rewrites the chunks from its own on.
 
 use crate::codec::{Corrupt, Reader, put_varint};
-use crate::packed::{Shape, State, read_measures};
+use crate::packed::{Shape, State, put_measures, read_interleaved, read_measures};
 use crate::time::{Measure, Timestamp};
 
 /// Measures of a chunk: what a late one makes us rewrite.
@@ -148,21 +148,29 @@ impl Points {
     /// Appends the stored form; see `docs/format/window.md`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_varint(out, self.chunks.len() as u64);
+        let mut base = Timestamp::EPOCH;
         for chunk in &self.chunks {
-            put_varint(out, u64::from(chunk.count));
-            out.push(chunk.shape.code());
-            out.extend_from_slice(&chunk.bytes);
+            let mut measures = Vec::with_capacity(usize::from(chunk.count));
+            chunk.unpack(&mut measures);
+            put_measures(chunk.shape, out, base, &measures);
+            base = chunk.last().at;
         }
     }
 
-    /// Reads what [`Points::encode`] wrote.
+    /// Reads what [`Points::encode`] wrote, or did before version 3 of windows.
     ///
     /// # Errors
     /// [`Corrupt`] if it does not decode, or times do not ascend.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
+    pub fn decode(reader: &mut Reader<'_>, interleaved: bool) -> Result<Self, Corrupt> {
         let mut points = Points::default();
         for _ in 0..reader.count(4)? {
-            for measure in read_measures(reader, Timestamp::EPOCH)? {
+            let last = points.last().map(|last| last.at);
+            let measures = if interleaved {
+                read_interleaved(reader, Timestamp::EPOCH)?
+            } else {
+                read_measures(reader, last.unwrap_or_default())?
+            };
+            for measure in measures {
                 if points.last().is_some_and(|last| last.at >= measure.at) {
                     return Err(Corrupt);
                 }
@@ -185,7 +193,6 @@ impl FromIterator<Measure> for Points {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packed::put_measures;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -224,7 +231,7 @@ mod tests {
                 prop_assert_eq!(points.last().map(|last| last.at), twin.keys().last().copied());
                 let mut out = Vec::new();
                 points.encode(&mut out);
-                let back = Points::decode(&mut Reader::new(&out)).unwrap();
+                let back = Points::decode(&mut Reader::new(&out), false).unwrap();
                 let bits = |list: Vec<Measure>| list.into_iter().map(|one| (one.at, one.value.to_bits())).collect::<Vec<_>>();
                 prop_assert_eq!(bits(back.since(Timestamp::EPOCH)), seen(Timestamp::EPOCH));
             }
@@ -232,7 +239,7 @@ mod tests {
 
         #[test]
         fn garbage_is_an_error_not_a_panic(bytes: Vec<u8>) {
-            let _ = Points::decode(&mut Reader::new(&bytes));
+            let _ = [true, false].map(|interleaved| Points::decode(&mut Reader::new(&bytes), interleaved));
         }
     }
 
@@ -258,6 +265,6 @@ mod tests {
             Timestamp::EPOCH,
             &[Measure { at: at(5), value: 1.0 }, Measure { at: at(5), value: 2.0 }],
         );
-        assert_eq!(Points::decode(&mut Reader::new(&out)), Err(Corrupt));
+        assert_eq!(Points::decode(&mut Reader::new(&out), false), Err(Corrupt));
     }
 }

@@ -19,7 +19,9 @@ use crate::summary::{Summary, Wants, Weighing};
 use crate::time::{Granularity, Measure, SECOND, Timestamp};
 use crate::window::{Accepted, Window};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// It is still read: in it each measure has its time before its value.
+const VERSION_BEFORE: u8 = 2;
 const MILLISECOND: u64 = SECOND / 1000;
 
 /// Events this much older than the newest of their series still find their buckets open.
@@ -349,7 +351,8 @@ impl Series {
     /// [`Corrupt`] if the checksum or the layout does not hold.
     pub fn decode(bytes: &[u8], policy: Arc<ArchivePolicy>) -> Result<Self, Corrupt> {
         let mut reader = Reader::new(unseal(bytes)?);
-        if reader.byte()? != VERSION {
+        let version = reader.byte()?;
+        if version != VERSION && version != VERSION_BEFORE {
             return Err(Corrupt);
         }
         let kind = match reader.byte()? {
@@ -359,7 +362,7 @@ impl Series {
         };
         let seq = reader.varint()?;
         let closed = Timestamp::from_ns(reader.varint()?).ok_or(Corrupt)?;
-        let window = Window::decode(&mut reader)?;
+        let window = Window::decode(&mut reader, version == VERSION_BEFORE)?;
         let open = OpenBuckets::decode(&mut reader)?;
         let heard_ms = reader.varint()?;
         let heard = heard_ms.checked_mul(MILLISECOND).and_then(Timestamp::from_ns).ok_or(Corrupt)?;
@@ -379,7 +382,7 @@ fn reach(width: Granularity, from: Timestamp) -> Timestamp {
 pub fn stored_seq(bytes: &[u8]) -> Result<u64, Corrupt> {
     let mut reader = Reader::new(unseal(bytes)?);
     let [version, _kind] = reader.array()?;
-    if version == VERSION { reader.varint() } else { Err(Corrupt) }
+    if version == VERSION || version == VERSION_BEFORE { reader.varint() } else { Err(Corrupt) }
 }
 
 /// What one checkpoint of one series stores: first the rows, then the window.

@@ -101,13 +101,13 @@ impl Window {
         self.points.encode(out);
     }
 
-    /// Reads what [`Window::encode`] wrote.
+    /// Reads what [`Window::encode`] wrote, or did before its version 3.
     ///
     /// # Errors
     /// [`Corrupt`] if it does not decode.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
+    pub fn decode(reader: &mut Reader<'_>, interleaved: bool) -> Result<Self, Corrupt> {
         let floor = Timestamp::from_ns(reader.varint()?).ok_or(Corrupt)?;
-        let points = Points::decode(reader)?;
+        let points = Points::decode(reader, interleaved)?;
         let lowest = points.first_since(floor);
         Ok(Window { points, floor, lowest })
     }
@@ -210,6 +210,6 @@ mod tests {
         window.truncate(&policy(3), None);
         let mut out = Vec::new();
         window.encode(&mut out);
-        assert_eq!(Window::decode(&mut Reader::new(&out)), Ok(window));
+        assert_eq!(Window::decode(&mut Reader::new(&out), false), Ok(window));
     }
 }
