@@ -148,11 +148,20 @@ struct State {
     /// Of the measures before.
     back_window: u32,
     times: Vec<Timestamp>,
+    /// Of one record, while it is written.
+    values: Vec<f64>,
 }
 
 impl State {
     fn after(base: u64, version: u8) -> Self {
-        State { version, number: base, at: Timestamp::EPOCH, back_window: 0, times: Vec::new() }
+        State {
+            version,
+            number: base,
+            at: Timestamp::EPOCH,
+            back_window: 0,
+            times: Vec::new(),
+            values: Vec::new(),
+        }
     }
 
     fn put(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) {
@@ -170,21 +179,23 @@ impl State {
     }
 
     fn put_measures(&mut self, back_window: u32, measures: &[Measure], out: &mut Vec<u8>) {
-        let values: Vec<f64> = measures.iter().map(|measure| measure.value).collect();
-        let (way, told) = pack(&values);
         let same_back_window = back_window == self.back_window;
         let same_times = measures.iter().map(|measure| measure.at).eq(self.times.iter().copied());
         let flag = |flag, set| if set { flag } else { 0 };
-        out.push(flag(SAME_BACK_WINDOW, same_back_window) | flag(SAME_TIMES, same_times) | way << WAY);
+        let head = out.len();
+        out.push(flag(SAME_BACK_WINDOW, same_back_window) | flag(SAME_TIMES, same_times));
         if !same_back_window {
             put_varint(out, u64::from(back_window));
             self.back_window = back_window;
         }
         if !same_times {
-            self.times = measures.iter().map(|measure| measure.at).collect();
+            self.times.clear();
+            self.times.extend(measures.iter().map(|measure| measure.at));
             put_times(out, self.at, &self.times);
         }
-        out.extend_from_slice(&told);
+        self.values.clear();
+        self.values.extend(measures.iter().map(|measure| measure.value));
+        out[head] |= pack(out, &self.values) << WAY;
     }
 
     fn get(&mut self, reader: &mut Reader<'_>) -> Result<(u64, u32, Payload), Corrupt> {

@@ -213,28 +213,34 @@ const DIFFERENCES: u8 = 2;
 /// Longer lists are not told so: what a few bytes make a reader do is bounded.
 const PACKED_MAX: usize = 255;
 
-/// The shortest of some quick ways to tell values, and what they take so; see `docs/format/backlog.md`.
-pub fn pack(values: &[f64]) -> (u8, Vec<u8>) {
-    pack_in(places_of(values), values)
+/// Appends values in the shortest of some quick ways, and says which; see `docs/format/backlog.md`.
+pub fn pack(out: &mut Vec<u8>, values: &[f64]) -> u8 {
+    pack_in(places_of(values), out, values)
 }
 
-fn pack_in(places: u8, values: &[f64]) -> (u8, Vec<u8>) {
-    let mut plain = Vec::with_capacity(values.len() * 4);
-    put_plain(&mut plain, places, values);
+fn pack_in(places: u8, out: &mut Vec<u8>, values: &[f64]) -> u8 {
+    let begin = out.len();
+    put_plain(out, places, values);
     if places == BITS || !(2..=PACKED_MAX).contains(&values.len()) {
-        return (places, plain);
+        return places;
     }
     let number = |value: &f64| nearest(value * POWERS[usize::from(places)]);
     let numbers: Vec<i64> = values.iter().map(number).collect();
-    let mut all = Vec::with_capacity(plain.len());
+    let mut all = Vec::with_capacity(out.len() - begin);
     packed::encode(&mut all, &numbers);
     let zeros = numbers.iter().fold(0, |any, number| any | number).trailing_zeros() & 63;
-    let mut apart = vec![zeros as u8];
+    let mut apart = Vec::with_capacity(out.len() - begin);
+    apart.push(zeros as u8);
     put_signed(&mut apart, numbers[0] >> zeros);
     let steps: Vec<i64> = numbers.windows(2).map(|pair| (pair[1] >> zeros) - (pair[0] >> zeros)).collect();
     packed::encode(&mut apart, &steps);
-    let ways = [(places, plain), (places | NUMBERS << WAY, all), (places | DIFFERENCES << WAY, apart)];
-    ways.into_iter().min_by_key(|(_, bytes)| bytes.len()).expect("there are three")
+    let (way, shorter) = if all.len() <= apart.len() { (NUMBERS, all) } else { (DIFFERENCES, apart) };
+    if shorter.len() >= out.len() - begin {
+        return places;
+    }
+    out.truncate(begin);
+    out.extend_from_slice(&shorter);
+    places | way << WAY
 }
 
 /// Reads so many values that [`pack`] told this way.
@@ -329,21 +335,18 @@ pub fn put_times(out: &mut Vec<u8>, base: Timestamp, times: &[Timestamp]) {
 }
 
 fn put_times_in(shape: Shape, out: &mut Vec<u8>, base: Timestamp, times: &[Timestamp]) {
+    // Behind the first two there is nothing if times are regular.
+    let step_of = |pair: &[Timestamp]| pair[1].ns() as i64 - pair[0].ns() as i64;
+    let mut steps = times.windows(2).map(step_of);
+    let first = steps.next();
+    let regular = (3..=PACKED_MAX).contains(&times.len()) && steps.all(|step| Some(step) == first);
+    put_varint(out, (times.len() as u64) << 3 | u64::from(regular) << 2 | u64::from(shape.unit));
     let (mut before, mut step) = (base.ns() as i64 / shape.unit_ns(), 0);
-    let mut second = Vec::with_capacity(times.len());
-    for (index, at) in times.iter().enumerate() {
+    for (index, at) in times.iter().take(if regular { 2 } else { usize::MAX }).enumerate() {
         let at = at.ns() as i64 / shape.unit_ns();
         let to = at.wrapping_sub(before);
-        second.push(to.wrapping_sub(step));
+        put_signed(out, to.wrapping_sub(step));
         (before, step) = (at, if index == 0 { 0 } else { to });
-    }
-    // Behind the first two there is nothing if times are regular.
-    let (ends, rest) = second.split_at(second.len().min(2));
-    let regular = !rest.is_empty() && times.len() <= PACKED_MAX && rest.iter().all(|error| *error == 0);
-    put_varint(out, (times.len() as u64) << 3 | u64::from(regular) << 2 | u64::from(shape.unit));
-    ends.iter().for_each(|error| put_signed(out, *error));
-    if !regular {
-        rest.iter().for_each(|error| put_signed(out, *error));
     }
 }
 
@@ -374,9 +377,9 @@ pub(crate) fn put_measures(shape: Shape, out: &mut Vec<u8>, base: Timestamp, mea
     let times: Vec<Timestamp> = measures.iter().map(|measure| measure.at).collect();
     let values: Vec<f64> = measures.iter().map(|measure| measure.value).collect();
     put_times_in(shape, out, base, &times);
-    let (way, told) = pack_in(shape.places, &values);
-    out.push(way);
-    out.extend_from_slice(&told);
+    let head = out.len();
+    out.push(0);
+    out[head] = pack_in(shape.places, out, &values);
 }
 
 /// Reads what [`put_measures`] wrote.

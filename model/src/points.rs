@@ -260,11 +260,8 @@ mod tests {
     #[test]
     fn times_that_do_not_ascend_are_corrupt() {
         let mut out = vec![1];
-        put_measures(
-            &mut out,
-            Timestamp::EPOCH,
-            &[Measure { at: at(5), value: 1.0 }, Measure { at: at(5), value: 2.0 }],
-        );
+        let twice = [1.0, 2.0].map(|value| Measure { at: at(5), value });
+        put_measures(Shape::default().with(twice[0]), &mut out, Timestamp::EPOCH, &twice);
         assert_eq!(Points::decode(&mut Reader::new(&out), false), Err(Corrupt));
     }
 }
