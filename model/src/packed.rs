@@ -58,12 +58,7 @@ impl Shape {
         UNITS[usize::from(self.unit)]
     }
 
-    /// One byte.
-    pub(crate) fn code(self) -> u8 {
-        self.unit << 4 | self.places
-    }
-
-    /// Reads [`Shape::code`].
+    /// Reads a shape told in one byte.
     pub(crate) fn decode(code: u8) -> Result<Self, Corrupt> {
         let shape = Shape { unit: code >> 4, places: code & 15 };
         let known = usize::from(shape.unit) < UNITS.len() && shape.places <= BITS;
@@ -407,7 +402,7 @@ pub fn read_interleaved(reader: &mut Reader<'_>, base: Timestamp) -> Result<Vec<
 pub(crate) fn put_interleaved(out: &mut Vec<u8>, base: Timestamp, measures: &[Measure]) {
     put_varint(out, measures.len() as u64);
     let shape = Shape::of(measures.iter().copied());
-    out.push(shape.code());
+    out.push(shape.unit << 4 | shape.places);
     let mut state = State::after(base, shape);
     for (index, measure) in measures.iter().enumerate() {
         state.put(shape, index == 0, *measure, out);
