@@ -1,13 +1,8 @@
-//! What a shard does for statsd: a sample from a batch into its slot, and once a second a series from its slot into
-//! blob and window.
-
-#![allow(missing_docs)] // of what criterion's macros make
+//! A shard that knows its series, and a second of samples for it.
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use orzo_aggregator::{Command, GaugeDialect, Resolution, Semantics, Shard, ShardConfig};
 use orzo_model::batch::SAMPLES_PER_BATCH;
 use orzo_model::sample::RATE_ONE;
@@ -18,7 +13,7 @@ use orzo_model::{
 
 const IDS: SeriesIds = SeriesIds::new(7);
 
-fn at(seconds: u64) -> Timestamp {
+pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::saturating_from_ns(seconds * SECOND)
 }
 
@@ -40,7 +35,7 @@ fn sample(series: u64, value: f64) -> (Sample, String) {
 }
 
 /// Each series once, in an order that no cache foresees.
-fn batches(series: u64, arrived: Timestamp) -> Vec<Batch> {
+pub(crate) fn batches(series: u64, arrived: Timestamp) -> Vec<Batch> {
     // Coprime to any power of ten.
     let mixed = (0..series).map(|n| n.wrapping_mul(7_368_787) % series);
     let samples: Vec<_> = mixed.map(|n| sample(n, n as f64)).collect();
@@ -54,7 +49,7 @@ fn batches(series: u64, arrived: Timestamp) -> Vec<Batch> {
 }
 
 /// A shard that knows these series, as of second 1.
-fn shard(series: u64) -> Shard {
+pub(crate) fn shard(series: u64) -> Shard {
     let config = ShardConfig {
         partitions: Partitions::DEFAULT,
         owned: Partitions::DEFAULT.all().collect(),
@@ -86,56 +81,9 @@ fn shard(series: u64) -> Shard {
 }
 
 /// Ends a second.
-fn commit(shard: &mut Shard, second: u64) {
+pub(crate) fn commit(shard: &mut Shard, second: u64) {
     shard.tick(at(second), false);
     let mut commit = shard.commit().expect("something came");
     black_box(&commit.blobs);
     shard.apply(&mut commit, at(second));
 }
-
-fn samples(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("samples");
-    for series in [1_000, 10_000, 1_000_000] {
-        let mut shard = shard(series);
-        let batches = batches(series, at(2));
-        batches.iter().for_each(|batch| shard.samples(batch));
-        let mut next = batches.iter().cycle();
-        group.throughput(Throughput::Elements(SAMPLES_PER_BATCH as u64));
-        group.bench_function(BenchmarkId::from_parameter(series), |bencher| {
-            bencher.iter_batched(
-                || next.next().expect("it goes round"),
-                |batch| shard.samples(batch),
-                BatchSize::SmallInput,
-            );
-        });
-    }
-    group.finish();
-}
-
-/// Record, blob and window of each series that spoke, by series.
-fn second(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("second");
-    group.sample_size(20);
-    for series in [10_000, 100_000] {
-        let mut shard = shard(series);
-        let mut now = 2;
-        group.throughput(Throughput::Elements(series));
-        group.bench_function(BenchmarkId::from_parameter(series), |bencher| {
-            bencher.iter_custom(|rounds| {
-                let mut spent = Duration::ZERO;
-                for _ in 0..rounds {
-                    batches(series, at(now)).iter().for_each(|batch| shard.samples(batch));
-                    now += 1;
-                    let since = Instant::now();
-                    commit(&mut shard, now);
-                    spent += since.elapsed();
-                }
-                spent
-            });
-        });
-    }
-    group.finish();
-}
-
-criterion_group!(benches, samples, second);
-criterion_main!(benches);
