@@ -62,8 +62,16 @@ impl Sketch {
         self.zero + self.negative.values().sum::<f64>() + self.positive.values().sum::<f64>()
     }
 
+    /// A percentile, between the values at the two ranks beside it as they lie; `None` while empty.
+    pub fn percentile(&self, percent: f64) -> Option<f64> {
+        let rank = (self.weight() - 1.0) * (percent / 100.0);
+        let (below, above) = (self.at_rank(rank.floor())?, self.at_rank(rank.ceil())?);
+        // Equal infinities have no distance.
+        Some(if below == above { below } else { below + (above - below) * (rank - rank.floor()) })
+    }
+
     /// The value at a rank, counted from 0 in order of size; `None` while empty.
-    pub fn at_rank(&self, rank: f64) -> Option<f64> {
+    fn at_rank(&self, rank: f64) -> Option<f64> {
         let negative = self.negative.iter().rev().map(|(bucket, weight)| (-value_of(*bucket), *weight));
         let positive = self.positive.iter().map(|(bucket, weight)| (value_of(*bucket), *weight));
         let mut below = 0.0;
@@ -149,5 +157,8 @@ mod tests {
         assert!((sketch.at_rank(8.0).unwrap() - 10.0).abs() < 0.11);
         assert!((sketch.at_rank(9.0).unwrap() - 1000.0).abs() < 10.1);
         assert_eq!(Sketch::default().at_rank(0.0), None);
+        // Rank 8.91 of 0 to 9.
+        assert!((sketch.percentile(99.0).unwrap() - 910.9).abs() < 9.2);
+        assert_eq!(Sketch::default().percentile(50.0), None);
     }
 }

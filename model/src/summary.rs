@@ -292,7 +292,7 @@ impl Spread {
         match self {
             Spread::None => None,
             Spread::Exact(values) => exact_percentile(values, percent),
-            Spread::Sketch(sketch) => sketch.at_rank((sketch.weight() - 1.0) * (percent / 100.0)),
+            Spread::Sketch(sketch) => sketch.percentile(percent),
         }
     }
 
