@@ -61,54 +61,16 @@ fn run(task: Task) -> Option<Then> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc;
 
+    use orzo_store::faulty::FaultyKv;
     use orzo_store::index::KvIndex;
-    use orzo_store::kv::Visit;
-    use orzo_store::memory::MemoryKv;
-    use orzo_store::{Batch, Direction, Error, Family, Kv, Result, WhenStalled};
 
     use super::*;
 
-    /// Its disk can be taken away.
-    #[derive(Default)]
-    struct Disk {
-        kv: MemoryKv,
-        is_gone: AtomicBool,
-    }
-
-    impl Kv for Disk {
-        fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>> {
-            self.kv.get(family, key)
-        }
-
-        fn scan(
-            &self,
-            family: Family,
-            from: &[u8],
-            to: &[u8],
-            way: Direction,
-            visit: &mut Visit<'_>,
-        ) -> Result<()> {
-            self.kv.scan(family, from, to, way, visit)
-        }
-
-        fn write(&self, batch: Batch, when_stalled: WhenStalled) -> Result<()> {
-            self.kv.write(batch, when_stalled)
-        }
-
-        fn sync(&self) -> Result<()> {
-            match self.is_gone.load(Ordering::Relaxed) {
-                true => Err(Error::Fatal { doing: "syncing", source: io::Error::other("no disk") }),
-                false => self.kv.sync(),
-            }
-        }
-    }
-
     #[test]
     fn answers_are_told_how_their_sync_ended_and_a_panic_is_nobody_elses() {
-        let disk = Arc::new(Disk::default());
+        let disk = Arc::new(FaultyKv::default());
         let desk = Desk::new(Arc::new(KvIndex::open(disk.clone()).unwrap())).unwrap();
         let (tell, told) = mpsc::channel();
         let ask = |number: u32| {
@@ -117,10 +79,10 @@ mod tests {
         };
         ask(1);
         assert_eq!(told.recv().unwrap(), (1, true));
-        disk.is_gone.store(true, Ordering::Relaxed);
+        disk.fail_syncs(Some("no disk"));
         (2..5).for_each(ask);
         assert_eq!(told.iter().take(3).collect::<Vec<_>>(), [(2, false), (3, false), (4, false)]);
-        disk.is_gone.store(false, Ordering::Relaxed);
+        disk.fail_syncs(None);
         desk.take(Box::new(|| panic!("on the way")));
         desk.take(Box::new(|| None));
         ask(5);
