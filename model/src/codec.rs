@@ -62,6 +62,11 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
+    /// What lies between here and where a copy of this reader has got to.
+    pub fn until(&self, later: &Reader<'a>) -> &'a [u8] {
+        &self.0[..self.0.len() - later.0.len()]
+    }
+
     /// The next `count` bytes.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], Corrupt> {
         let (head, rest) = self.0.split_at_checked(count).ok_or(Corrupt)?;

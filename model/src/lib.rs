@@ -24,6 +24,7 @@ pub mod run;
 pub mod sample;
 pub mod series;
 pub mod sketch;
+pub mod spread;
 pub mod summary;
 pub mod time;
 pub mod timetext;

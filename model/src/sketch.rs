@@ -3,8 +3,6 @@
 //! After DDSketch (Masson, Rim, Lee, VLDB 2019): values are counted in buckets whose borders grow by a
 //! constant factor. Ours because statsd sample rates need weights, which the published crates lack.
 
-use std::collections::BTreeMap;
-
 use crate::codec::{Corrupt, Reader, put_f64, put_signed, put_varint};
 
 /// Border factor: (1 + 0.01) / (1 − 0.01).
@@ -15,9 +13,56 @@ const TINY: f64 = 1e-12;
 /// Weighted values by magnitude.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sketch {
-    negative: BTreeMap<i32, f64>,
+    negative: Side,
     zero: f64,
-    positive: BTreeMap<i32, f64>,
+    positive: Side,
+}
+
+/// Buckets that hold something, ascending, with the weight in each: mostly there are some hundred.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Side(Vec<(i32, f64)>);
+
+impl Side {
+    fn add(&mut self, bucket: i32, weight: f64) {
+        match self.0.binary_search_by_key(&bucket, |(known, _)| *known) {
+            Ok(found) => self.0[found].1 += weight,
+            Err(place) => self.0.insert(place, (bucket, weight)),
+        }
+    }
+
+    fn merge(&mut self, other: &Side) {
+        other.0.iter().for_each(|(bucket, weight)| self.add(*bucket, *weight));
+    }
+
+    fn weight(&self) -> f64 {
+        self.0.iter().map(|(_, weight)| weight).sum()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.0.len() as u64);
+        let mut before = 0;
+        for (bucket, weight) in &self.0 {
+            put_signed(out, i64::from(*bucket) - before);
+            put_f64(out, *weight);
+            before = i64::from(*bucket);
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
+        let count = reader.count(9)?;
+        let mut side = Side(Vec::with_capacity(count));
+        let mut before: Option<i32> = None;
+        for _ in 0..count {
+            let bucket = i64::from(before.unwrap_or(0)).checked_add(reader.signed()?).ok_or(Corrupt)?;
+            let bucket = i32::try_from(bucket).map_err(|_| Corrupt)?;
+            if before.is_some_and(|before| before >= bucket) {
+                return Err(Corrupt);
+            }
+            side.0.push((bucket, reader.f64()?));
+            before = Some(bucket);
+        }
+        Ok(side)
+    }
 }
 
 fn bucket_of(magnitude: f64) -> i32 {
@@ -35,31 +80,27 @@ impl Sketch {
         if value.abs() < TINY {
             self.zero += weight;
         } else if value < 0.0 {
-            *self.negative.entry(bucket_of(-value)).or_default() += weight;
+            self.negative.add(bucket_of(-value), weight);
         } else {
-            *self.positive.entry(bucket_of(value)).or_default() += weight;
+            self.positive.add(bucket_of(value), weight);
         }
     }
 
     /// Adds all of another.
     pub fn merge(&mut self, other: &Sketch) {
         self.zero += other.zero;
-        for (bucket, weight) in &other.negative {
-            *self.negative.entry(*bucket).or_default() += weight;
-        }
-        for (bucket, weight) in &other.positive {
-            *self.positive.entry(*bucket).or_default() += weight;
-        }
+        self.negative.merge(&other.negative);
+        self.positive.merge(&other.positive);
     }
 
     /// How many groups of like values it tells apart, but for zero.
     pub fn groups(&self) -> usize {
-        self.negative.len() + self.positive.len()
+        self.negative.0.len() + self.positive.0.len()
     }
 
     /// Weight of everything added.
     pub fn weight(&self) -> f64 {
-        self.zero + self.negative.values().sum::<f64>() + self.positive.values().sum::<f64>()
+        self.zero + self.negative.weight() + self.positive.weight()
     }
 
     /// A percentile, between the values at the two ranks beside it as they lie; `None` while empty.
@@ -72,8 +113,8 @@ impl Sketch {
 
     /// The value at a rank, counted from 0 in order of size; `None` while empty.
     fn at_rank(&self, rank: f64) -> Option<f64> {
-        let negative = self.negative.iter().rev().map(|(bucket, weight)| (-value_of(*bucket), *weight));
-        let positive = self.positive.iter().map(|(bucket, weight)| (value_of(*bucket), *weight));
+        let negative = self.negative.0.iter().rev().map(|(bucket, weight)| (-value_of(*bucket), *weight));
+        let positive = self.positive.0.iter().map(|(bucket, weight)| (value_of(*bucket), *weight));
         let mut below = 0.0;
         let mut last = None;
         for (value, weight) in negative.chain([(0.0, self.zero)]).chain(positive) {
@@ -91,15 +132,8 @@ impl Sketch {
     /// Appends the stored form.
     pub fn encode(&self, out: &mut Vec<u8>) {
         put_f64(out, self.zero);
-        for side in [&self.negative, &self.positive] {
-            put_varint(out, side.len() as u64);
-            let mut before = 0;
-            for (bucket, weight) in side {
-                put_signed(out, i64::from(*bucket) - before);
-                put_f64(out, *weight);
-                before = i64::from(*bucket);
-            }
-        }
+        self.negative.encode(out);
+        self.positive.encode(out);
     }
 
     /// Reads what [`Sketch::encode`] wrote.
@@ -108,20 +142,10 @@ impl Sketch {
     /// [`Corrupt`] if it does not decode.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
         let zero = reader.f64()?;
-        let negative = decode_side(reader)?;
-        let positive = decode_side(reader)?;
+        let negative = Side::decode(reader)?;
+        let positive = Side::decode(reader)?;
         Ok(Sketch { negative, zero, positive })
     }
-}
-
-fn decode_side(reader: &mut Reader<'_>) -> Result<BTreeMap<i32, f64>, Corrupt> {
-    let mut bucket = 0i64;
-    (0..reader.count(9)?)
-        .map(|_| {
-            bucket = bucket.checked_add(reader.signed()?).ok_or(Corrupt)?;
-            Ok((i32::try_from(bucket).map_err(|_| Corrupt)?, reader.f64()?))
-        })
-        .collect()
 }
 
 #[cfg(test)]

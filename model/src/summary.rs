@@ -3,26 +3,12 @@
 //! An event (statsd counter increment, timer, histogram or distribution value) always counts, even when
 //! two share an arrival time. Formulas: contract, `ingest.md` 4.
 
-use crate::codec::{Corrupt, Reader, put_varint};
+use crate::codec::{Corrupt, Reader};
 use crate::method::{Formula, Method, MethodSet};
 use crate::packed::{difference, number, put_difference, put_number};
 use crate::rollup::nan_max;
-use crate::sketch::Sketch;
+use crate::spread::Spread;
 use crate::time::Timestamp;
-
-/// Values kept one by one in a summary; beyond it a sketch takes over. 16 bytes each.
-pub const EXACT_VALUES_MAX: usize = 512;
-
-/// The values themselves, if a policy asks for the median or a percentile.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Spread {
-    /// Nobody asks.
-    None,
-    /// Value and weight, in order of arrival; at most [`EXACT_VALUES_MAX`].
-    Exact(Vec<(f64, f64)>),
-    /// More than that came.
-    Sketch(Box<Sketch>),
-}
 
 /// The summary of at least one event.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +73,7 @@ impl Summary {
             max: value,
             first: (at, value),
             last: (at, value),
-            spread: if wants.values { Spread::Exact(vec![(value, count)]) } else { Spread::None },
+            spread: if wants.values { Spread::of(value, count) } else { Spread::None },
         }
     }
 
@@ -161,11 +147,7 @@ impl Summary {
 
     /// How many values, or groups of like values, it keeps for percentiles.
     pub fn kept(&self) -> usize {
-        match &self.spread {
-            Spread::None => 0,
-            Spread::Exact(values) => values.len(),
-            Spread::Sketch(sketch) => sketch.groups(),
-        }
+        self.spread.kept()
     }
 
     /// One method; `None` where it yields no value.
@@ -241,117 +223,6 @@ impl Summary {
             spread: Spread::decode(head >> 2, reader)?,
         })
     }
-}
-
-impl Spread {
-    fn add(&mut self, value: f64, weight: f64) {
-        match self {
-            Spread::None => {}
-            Spread::Exact(values) if values.len() < EXACT_VALUES_MAX => values.push((value, weight)),
-            Spread::Exact(_) => {
-                let mut sketch = self.sketch();
-                sketch.add(value, weight);
-                *self = Spread::Sketch(Box::new(sketch));
-            }
-            Spread::Sketch(sketch) => sketch.add(value, weight),
-        }
-    }
-
-    fn merge(&mut self, other: &Spread) {
-        match (&mut *self, other) {
-            (_, Spread::None) => {}
-            (Spread::None, other) => *self = other.clone(),
-            (Spread::Exact(mine), Spread::Exact(theirs)) if mine.len() + theirs.len() <= EXACT_VALUES_MAX => {
-                mine.extend_from_slice(theirs);
-            }
-            (Spread::Sketch(mine), Spread::Sketch(theirs)) => mine.merge(theirs),
-            (Spread::Sketch(mine), Spread::Exact(theirs)) => {
-                theirs.iter().for_each(|(value, weight)| mine.add(*value, *weight));
-            }
-            (Spread::Exact(_), theirs) => {
-                let sketch = self.sketch();
-                *self = Spread::Sketch(Box::new(sketch));
-                self.merge(theirs);
-            }
-        }
-    }
-
-    fn sketch(&self) -> Sketch {
-        match self {
-            Spread::None => Sketch::default(),
-            Spread::Sketch(sketch) => (**sketch).clone(),
-            Spread::Exact(values) => {
-                let mut sketch = Sketch::default();
-                values.iter().for_each(|(value, weight)| sketch.add(*value, *weight));
-                sketch
-            }
-        }
-    }
-
-    fn percentile(&self, percent: f64) -> Option<f64> {
-        match self {
-            Spread::None => None,
-            Spread::Exact(values) => exact_percentile(values, percent),
-            Spread::Sketch(sketch) => sketch.percentile(percent),
-        }
-    }
-
-    fn code(&self) -> u8 {
-        match self {
-            Spread::None => 0,
-            Spread::Exact(_) => 1,
-            Spread::Sketch(_) => 2,
-        }
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        match self {
-            Spread::None => {}
-            Spread::Exact(values) => {
-                put_varint(out, values.len() as u64);
-                for (value, weight) in values {
-                    put_number(out, *value);
-                    put_number(out, *weight);
-                }
-            }
-            Spread::Sketch(sketch) => sketch.encode(out),
-        }
-    }
-
-    fn decode(code: u8, reader: &mut Reader<'_>) -> Result<Self, Corrupt> {
-        match code {
-            0 => Ok(Spread::None),
-            1 => {
-                let count = reader.count(2)?;
-                let values = (0..count).map(|_| Ok((number(reader)?, number(reader)?)));
-                Ok(Spread::Exact(values.collect::<Result<_, Corrupt>>()?))
-            }
-            2 => Ok(Spread::Sketch(Box::new(Sketch::decode(reader)?))),
-            _ => Err(Corrupt),
-        }
-    }
-}
-
-/// As if each value stood there `round(weight)` times, at least once.
-fn exact_percentile(values: &[(f64, f64)], percent: f64) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let times = |weight: f64| weight.round().max(1.0);
-    let total: f64 = sorted.iter().map(|(_, weight)| times(*weight)).sum();
-    let rank = (total - 1.0) * (percent / 100.0);
-    let at = |rank: f64| {
-        let mut below = 0.0;
-        let found = sorted.iter().find(|(_, weight)| {
-            below += times(*weight);
-            rank < below
-        });
-        found.or(sorted.last()).map(|(value, _)| *value)
-    };
-    let (low, high) = (rank.floor(), rank.ceil());
-    if low == high {
-        return at(low);
-    }
-    Some(at(low)? * (high - rank) + at(high)? * (rank - low))
 }
 
 #[cfg(test)]
@@ -435,16 +306,5 @@ mod tests {
         assert_eq!(counter.evaluate(Formula::Count), Some(2.0));
         assert_eq!(counter.evaluate(Formula::Sum), Some(31.0));
         assert_eq!(counter.evaluate(Formula::Median), None);
-    }
-
-    #[test]
-    fn past_the_bound_percentiles_stay_within_one_percent() {
-        let values: Vec<f64> = (1..=EXACT_VALUES_MAX * 4).map(|value| value as f64).collect();
-        let all = summary(&values, 0);
-        assert!(matches!(all.spread, Spread::Sketch(_)));
-        let got = all.evaluate(Formula::Percentile(90)).unwrap();
-        let exact = values.len() as f64 * 0.9;
-        assert!((got - exact).abs() < 0.011 * exact, "{got} for {exact}");
-        assert_eq!(all.evaluate(Formula::Count), Some(values.len() as f64));
     }
 }

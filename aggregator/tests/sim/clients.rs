@@ -5,7 +5,7 @@ use orzo_aggregator::{Command, Post as Posted};
 use orzo_model::batch::SAMPLES_PER_BATCH;
 use orzo_model::sample::RATE_ONE;
 use orzo_model::series::SeriesKind;
-use orzo_model::summary::EXACT_VALUES_MAX;
+use orzo_model::spread::EXACT_VALUES_MAX;
 use orzo_model::{Flags, Item, Kind, Measure, MetricId, SECOND, Sample};
 use orzo_store::index::{self, PolicyChange, Rule};
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orzo_model::series::EVENT_GRACE_NS;
-use orzo_model::summary::EXACT_VALUES_MAX;
+use orzo_model::spread::EXACT_VALUES_MAX;
 use orzo_model::{ArchivePolicy, Granularity, Measure, Method, MethodSet};
 
 use crate::formulas::{Event, evaluate};
