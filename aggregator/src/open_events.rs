@@ -64,7 +64,7 @@ impl OpenEventList {
     /// Something of each cache line of a summary; see [`crate::slots::Slots::touch_events`].
     #[inline]
     pub(crate) fn peek(&self, open: OpenRef) -> u64 {
-        self.list.get(open.0 as usize).map_or(0, |known| u64::from(known.samples) ^ known.summary.at().ns())
+        self.list.get(open.0 as usize).map_or(0, |known| known.summary.touch())
     }
 
     /// Takes them all, to be given back empty. Every [`OpenRef`] must be forgotten before the next sample.

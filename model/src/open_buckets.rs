@@ -154,7 +154,7 @@ impl OpenBuckets {
     #[inline]
     pub fn touch(&self) -> u64 {
         let first =
-            |lane: &Lane| lane.last.as_ref().map_or(0, |(start, summary)| start.ns() ^ summary.at().ns());
+            |lane: &Lane| lane.last.as_ref().map_or(0, |(start, summary)| start.ns() ^ summary.touch());
         self.lanes.iter().fold(0, |near, lane| near ^ first(lane))
     }
 
