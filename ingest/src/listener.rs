@@ -161,7 +161,8 @@ impl Listener {
         if self.ready.is_empty() && !self.stop.requested() {
             let counters = &self.intake.counters;
             let (datagrams, buffer_bytes) = (counters.datagrams.get(), counters.receive_buffer_bytes.get());
-            if let Some(nap) = self.pace.nap(Instant::now(), datagrams, buffer_bytes) {
+            let streams = self.connections.len() > 0;
+            if let Some(nap) = self.pace.nap(Instant::now(), datagrams, buffer_bytes, streams) {
                 thread::sleep(nap);
             }
         }

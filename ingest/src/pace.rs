@@ -6,8 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-/// How long to sleep between turns. What is committed each second need not be read sooner.
+/// How long to sleep between turns, with the least buffer. What is committed each second need not be read sooner.
 const NAP: Duration = Duration::from_millis(5);
+/// With a larger one so many times as long, at most.
+const NAPS_MAX: u64 = 4;
 /// Datagrams a second from which naps pay: those that gather in one save a few wake-ups, of listener and shard.
 const NAP_RATE: u64 = 1000;
 /// The rate is taken over so long.
@@ -22,23 +24,33 @@ pub(crate) struct Pace {
     since: Instant,
     /// Datagrams ever received, at that time.
     before: u64,
-    naps: bool,
+    /// Whether enough came lately.
+    pays: bool,
 }
 
 impl Pace {
     pub(crate) fn new(now: Instant) -> Self {
-        Pace { since: now, before: 0, naps: false }
+        Pace { since: now, before: 0, pays: false }
     }
 
-    /// How long to sleep now. `datagrams`: ever received. `buffer_bytes`: the smallest buffer granted.
-    pub(crate) fn nap(&mut self, now: Instant, datagrams: u64, buffer_bytes: u64) -> Option<Duration> {
+    /// How long to sleep now. `datagrams`: ever received. `buffer_bytes`: the smallest buffer granted. `streams`: whether
+    /// there are connections, whose senders wait for us when their smaller buffers are full.
+    pub(crate) fn nap(
+        &mut self,
+        now: Instant,
+        datagrams: u64,
+        buffer_bytes: u64,
+        streams: bool,
+    ) -> Option<Duration> {
         let elapsed = now.saturating_duration_since(self.since);
         if elapsed >= WINDOW {
             let expected = NAP_RATE * elapsed.as_micros() as u64 / 1_000_000;
-            self.naps = datagrams - self.before >= expected && buffer_bytes >= BUFFER_BYTES_MIN;
+            self.pays = datagrams - self.before >= expected;
             (self.since, self.before) = (now, datagrams);
         }
-        self.naps.then_some(NAP)
+        let longest = if streams { 1 } else { NAPS_MAX };
+        let naps = (buffer_bytes / BUFFER_BYTES_MIN).min(longest) as u32;
+        (self.pays && naps > 0).then_some(NAP * naps)
     }
 }
 
@@ -46,29 +58,33 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn naps(rate: u64, buffer_bytes: u64) -> bool {
+    fn nap(rate: u64, buffer_bytes: u64, streams: bool) -> Option<Duration> {
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        let mut nap = None;
-        for tick in 1..=50 {
-            let elapsed = Duration::from_millis(tick);
-            nap = pace.nap(start + elapsed, rate * tick / 1000, buffer_bytes);
-        }
-        nap.is_some()
+        let at = |tick| start + Duration::from_millis(tick);
+        let naps = (1..=50).map(|tick| pace.nap(at(tick), rate * tick / 1000, buffer_bytes, streams));
+        naps.last().flatten()
     }
 
     #[test]
     fn naps_only_where_they_pay_and_lose_nothing() {
-        assert!(naps(2 * NAP_RATE, BUFFER_BYTES_MIN));
-        assert!(!naps(NAP_RATE / 2, BUFFER_BYTES_MIN));
-        assert!(!naps(100 * NAP_RATE, BUFFER_BYTES_MIN - 1));
+        assert_eq!(nap(2 * NAP_RATE, BUFFER_BYTES_MIN, false), Some(NAP));
+        assert_eq!(nap(NAP_RATE / 2, BUFFER_BYTES_MIN, false), None);
+        assert_eq!(nap(100 * NAP_RATE, BUFFER_BYTES_MIN - 1, false), None);
+    }
+
+    #[test]
+    fn a_larger_buffer_allows_for_longer_naps_unless_streams_wait() {
+        assert_eq!(nap(2 * NAP_RATE, 3 * BUFFER_BYTES_MIN, false), Some(3 * NAP));
+        assert_eq!(nap(2 * NAP_RATE, 99 * BUFFER_BYTES_MIN, false), Some(4 * NAP));
+        assert_eq!(nap(2 * NAP_RATE, 99 * BUFFER_BYTES_MIN, true), Some(NAP));
     }
 
     #[test]
     fn wakes_again_when_the_load_is_gone() {
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        assert!(pace.nap(start + WINDOW, 10 * NAP_RATE, u64::MAX).is_some());
-        assert!(pace.nap(start + 2 * WINDOW, 10 * NAP_RATE, u64::MAX).is_none());
+        assert!(pace.nap(start + WINDOW, 10 * NAP_RATE, u64::MAX, false).is_some());
+        assert!(pace.nap(start + 2 * WINDOW, 10 * NAP_RATE, u64::MAX, false).is_none());
     }
 }

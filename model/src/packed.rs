@@ -289,10 +289,22 @@ fn changed_bytes(reader: &mut Reader<'_>) -> Result<u64, Corrupt> {
     Ok(u64::from_le_bytes(bytes))
 }
 
+/// `value` as a decimal with no more places than it needs.
+fn fewest_places(value: f64) -> Option<(u8, i64)> {
+    const MOST: u8 = BITS - 1;
+    match decimal(value, MOST) {
+        Some(number) if number % 1000 == 0 => Some((0, number / 1000)),
+        Some(number) if number % 100 == 0 => Some((1, number / 100)),
+        Some(number) if number % 10 == 0 => Some((2, number / 10)),
+        Some(number) => Some((MOST, number)),
+        // Too large for the most places, perhaps not for fewer.
+        None => (0..MOST).find_map(|places| Some((places, decimal(value, places)?))),
+    }
+}
+
 /// Appends one number: as a short decimal if it is one, else by its bits.
 pub(crate) fn put_number(out: &mut Vec<u8>, value: f64) {
-    let found = (0..BITS).find_map(|places| Some((places, decimal(value, places)?)));
-    match found {
+    match fewest_places(value) {
         Some((places, number)) => put_signed(out, number << 3 | i64::from(places)),
         None => {
             put_signed(out, i64::from(BITS));
@@ -471,6 +483,8 @@ mod tests {
             bits: u64, short in -5000i32..5000, ns in -(1i64 << 61)..1 << 61, ms in -100_000i64..100_000,
         ) {
             for value in [f64::from_bits(bits), f64::from(short), f64::from(short) / 100.0, bits as f64] {
+                let plain = (0..BITS).find_map(|places| Some((places, decimal(value, places)?)));
+                prop_assert_eq!(fewest_places(value), plain);
                 let mut out = Vec::new();
                 put_number(&mut out, value);
                 let mut reader = Reader::new(&out);

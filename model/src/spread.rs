@@ -27,10 +27,14 @@ pub struct Values {
 }
 
 const COUNT_BYTES: usize = 2;
+/// Room from the start: for some values.
+const FIRST_BYTES: usize = 16;
 
 impl Values {
     fn of(value: f64, weight: f64) -> Self {
-        let mut values = Values { bytes: vec![0; COUNT_BYTES] };
+        let mut bytes = Vec::with_capacity(FIRST_BYTES);
+        bytes.resize(COUNT_BYTES, 0);
+        let mut values = Values { bytes };
         values.push(value, weight);
         values
     }
