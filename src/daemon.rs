@@ -54,6 +54,10 @@ pub fn serve(file: Option<&Path>) -> ExitCode {
         }
     };
     let level = logging::start(&loaded.config.log);
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        // It costs memory and nothing else: of each page of 2 MiB only a part is used.
+        tracing::debug!(%error, "huge pages stay as the system has them");
+    }
     match run(file, &loaded.config, level) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
