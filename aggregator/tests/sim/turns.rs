@@ -6,7 +6,7 @@ use orzo_aggregator::ShardCounters;
 use orzo_aggregator::record::{Payload, Record, decode};
 use orzo_model::MetricId;
 use orzo_model::drop_reason::DropReason;
-use orzo_model::summary::Spread;
+use orzo_model::spread::Spread;
 
 use crate::kv::{Attempt, Outcome};
 use crate::log::says;
