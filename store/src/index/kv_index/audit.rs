@@ -13,9 +13,10 @@ use super::deletion::lookups;
 use super::documents::{Counters, MetricDocument, decode};
 use super::keys::{self, Key};
 use super::resources::secondary_keys;
-use super::rows::{ResourceRow, type_text};
+use super::rows::{ResourceRow, metric_id, type_text};
 use crate::check::{Walk, of_metric, of_text_key};
 use crate::error::Result;
+use crate::keys::NAMES;
 use crate::kv::Family;
 
 const UNREAD: &str = "nobody reads it";
@@ -275,7 +276,8 @@ impl Audit {
     fn secondary_keys(&mut self, walk: &mut Walk<'_>) -> Result<()> {
         for table in 0..=u8::MAX {
             walk.each(Family::IndexBy, &[table], |walk, key, value| {
-                let leads = self.wanted.remove(&self.hasher.hash_one((key, value))).is_some();
+                let (to, agrees) = if table == NAMES { self.named(value) } else { (value, true) };
+                let leads = self.wanted.remove(&self.hasher.hash_one((key, to))).is_some() && agrees;
                 if !leads && !self.is_burned(key) {
                     let costs = "searches meet it and pass on";
                     walk.found(Family::IndexBy, of_text_key(key), "leads to nothing that says so", costs);
@@ -289,6 +291,13 @@ impl Audit {
             walk.found(Family::IndexBy, place, what, "it is not found that way");
         }
         Ok(())
+    }
+
+    /// The id that a name leads to, and whether what it says of the metric's policy is true.
+    fn named<'v>(&self, value: &'v [u8]) -> (&'v [u8], bool) {
+        let (id, policy) = value.split_at_checked(16).unwrap_or((value, b""));
+        let metric = metric_id(id).and_then(|id| self.metrics.active(id)).flatten();
+        (id, policy.is_empty() || metric.is_none_or(|known| known.name.as_bytes() == policy))
     }
 
     fn is_burned(&self, key: &[u8]) -> bool {
@@ -309,7 +318,7 @@ fn metric_of(walk: &mut Walk<'_>, key: &[u8]) -> Option<MetricId> {
 /// What a table of secondary keys finds, and by what.
 fn described(table: u8) -> (&'static str, &'static str) {
     match table {
-        b'n' => ("metric", "resource and name"),
+        NAMES => ("metric", "resource and name"),
         b'p' => ("metric", "archive policy"),
         b'k' => ("metric", "creator"),
         b'l' => ("metric", "name"),

@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use super::KvIndex;
 use super::catalog::Catalog;
-use super::documents::{MetricDocument, decode};
+use super::documents::{BuriedDocument, MetricDocument, decode, encode};
 use super::keys::{self, Key, Lookup};
 use super::resources::Current;
-use super::rows::{ResourceRow, metric_id};
+use super::rows::{ResourceRow, metric_id, metric_policy};
 use super::scan::{DONE, NEXT, scan, scan_under};
 use super::transaction::Transaction;
 use crate::error::{Error as StoreError, Result as StoreResult};
@@ -32,6 +32,14 @@ const ROUND: usize = 64;
 /// Rounds that are read before they are deleted.
 const READ_AHEAD: usize = 2;
 
+/// Which documents of metrics are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Documents {
+    /// Those of metrics whose names do not tell enough.
+    AsNeeded,
+    All,
+}
+
 /// A resource with all that goes with it.
 pub(super) struct Whole {
     current: Current,
@@ -39,13 +47,20 @@ pub(super) struct Whole {
     revisions: Vec<Key>,
     /// The keys of the names of its metrics.
     names: Vec<Key>,
-    /// Its active metrics, with their documents.
+    /// Its active metrics, with the documents of what will be deleted ones.
     metrics: Vec<(MetricId, Vec<u8>)>,
 }
 
 impl Whole {
     fn of(current: Current) -> Self {
         Whole { current, revisions: Vec::new(), names: Vec::new(), metrics: Vec::new() }
+    }
+
+    /// The document of a deleted metric, from the key of its name: `None` if that does not tell enough.
+    fn buried(&self, key: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+        let name = std::str::from_utf8(key.get(keys::NAME_START..)?).ok()?;
+        let creator = &self.current.resource.creator;
+        Some(encode(&BuriedDocument { name, creator, policy: metric_policy(value)? }))
     }
 }
 
@@ -86,6 +101,7 @@ impl KvIndex {
         catalog: &Catalog,
         found: &[(ResourceId, Arc<str>)],
         condition: &Condition,
+        documents: Documents,
     ) -> StoreResult<Vec<Whole>> {
         let mut wholes = Vec::with_capacity(found.len());
         for state in self.current_all(found)?.into_iter().flatten() {
@@ -97,12 +113,12 @@ impl KvIndex {
                 wholes.push(Whole::of(Current { resource, entry, bytes: state.bytes }));
             }
         }
-        self.complete(&mut wholes)?;
+        self.complete(&mut wholes, documents)?;
         Ok(wholes)
     }
 
     /// Adds to resources what goes with them.
-    fn complete(&self, wholes: &mut [Whole]) -> StoreResult<()> {
+    fn complete(&self, wholes: &mut [Whole], documents: Documents) -> StoreResult<()> {
         let revisions =
             |whole: &Whole| keys::revisions(&whole.current.resource.resource_type, whole.current.resource.id);
         let prefixes = wholes.iter().map(revisions).collect();
@@ -113,8 +129,13 @@ impl KvIndex {
         let mut owners = BTreeMap::new();
         let prefixes = wholes.iter().map(|whole| keys::metrics_of(whole.current.resource.id)).collect();
         scan_under(&*self.kv, Family::IndexBy, prefixes, &mut |number, key, value| {
-            owners.insert(metric_id(value).ok_or(StoreError::Corrupt { what: "metric name" })?, number);
-            wholes[number].names.push(key.to_vec());
+            let id = metric_id(value).ok_or(StoreError::Corrupt { what: "metric name" })?;
+            let whole = &mut wholes[number];
+            match whole.buried(key, value).filter(|_| documents == Documents::AsNeeded) {
+                Some(document) => whole.metrics.push((id, document)),
+                None => drop(owners.insert(id, number)),
+            }
+            whole.names.push(key.to_vec());
             Ok(())
         })?;
         let metrics: Vec<Key> = owners.keys().map(|metric| keys::metric(*metric)).collect();
@@ -181,12 +202,12 @@ impl Transaction<'_> {
         condition: &Condition,
         deletion: &mut Deletion,
     ) -> Result<usize> {
-        let (index, catalog) = (self.index(), self.catalog.clone());
+        let (index, catalog, documents) = (self.index(), self.catalog.clone(), self.documents());
         let (send, wholes) = mpsc::sync_channel(READ_AHEAD);
         let read = move || -> StoreResult<usize> {
             let (mut come_to, mut things) = (0, 0);
             for round in found.chunks(ROUND) {
-                let wholes = index.wholes(&catalog, round, condition)?;
+                let wholes = index.wholes(&catalog, round, condition, documents)?;
                 come_to += round.len();
                 things += wholes.iter().map(|whole| 1 + whole.metrics.len()).sum::<usize>();
                 if send.send(wholes).is_err() || things >= CHUNK {
@@ -208,8 +229,13 @@ impl Transaction<'_> {
     /// A resource with all that goes with it. Nothing of that may have been changed by this transaction.
     pub(super) fn whole(&self, current: Current) -> StoreResult<Whole> {
         let mut whole = Whole::of(current);
-        self.index().complete(std::slice::from_mut(&mut whole))?;
+        self.index().complete(std::slice::from_mut(&mut whole), self.documents())?;
         Ok(whole)
+    }
+
+    /// Only a document says whether its metric was counted.
+    fn documents(&self) -> Documents {
+        if self.prefixes().is_some() { Documents::All } else { Documents::AsNeeded }
     }
 
     /// Deletes a resource, its history and its metrics, and says which metrics.
@@ -282,7 +308,7 @@ mod tests {
     use super::*;
     use crate::faulty::FaultyKv;
     use crate::index::conformance::{fresh, id_of, new_resource, policy};
-    use crate::index::{Index, MetricSpec, NewResource, ResourcePage, ResourcePatch};
+    use crate::index::{Index, MetricSpec, NewMetric, NewResource, ResourcePage, ResourcePatch};
     use crate::kv::Kv;
     use crate::memory::MemoryKv;
 
@@ -344,11 +370,20 @@ mod tests {
             ..Default::default()
         };
         index.patch_resource("generic", made.id, patch).unwrap();
+        // Of another creator than the resource.
+        let strange = NewMetric {
+            name: Some("s".to_owned()),
+            unit: None,
+            policy: Some("low".to_owned()),
+            resource: Some(made.id),
+            creator: "stranger".to_owned(),
+        };
+        index.create_metrics(vec![strange], Timestamp::EPOCH).unwrap().remove(0).unwrap();
         index.delete_resource("generic", made.id, None).unwrap();
         index.delete_metrics(&[made.metrics["b"]]).unwrap();
         let deleted: Vec<MetricId> =
             index.deleted_metrics(None, 9).unwrap().into_iter().map(|metric| metric.id).collect();
-        assert_eq!(deleted.len(), 2);
+        assert_eq!(deleted.len(), 3);
         index.expunge(&deleted).unwrap();
         index.delete_policy("low").unwrap();
         let mut left = Vec::new();

@@ -163,7 +163,17 @@ pub(super) struct MetricDocument {
     pub policy: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statsd: Option<StatsdDocument>,
+    /// Deleted ones may lack it.
+    #[serde(default)]
     pub created: u64,
+}
+
+/// What of a deleted metric is needed to expunge it: members of a [`MetricDocument`].
+#[derive(Serialize)]
+pub(super) struct BuriedDocument<'a> {
+    pub name: &'a str,
+    pub creator: &'a str,
+    pub policy: &'a str,
 }
 
 /// UUIDs as texts.

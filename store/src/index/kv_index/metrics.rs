@@ -1,5 +1,6 @@
 //! Metrics: creating, attaching, reading by id and by name.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use orzo_model::{ArchivePolicy, MetricId, Timestamp};
 use super::KvIndex;
 use super::catalog::Catalog;
 use super::deletion::lookups;
-use super::documents::{MetricDocument, decode, encode};
+use super::documents::{MetricDocument, ResourceView, decode, encode};
 use super::keys::{self, Lookup};
-use super::rows::{instant, metric_id};
+use super::rows::{instant, metric_id, type_text};
 use super::scan::{NEXT, scan_prefix};
 use super::transaction::Transaction;
 use crate::error::{Error as StoreError, Result as StoreResult};
@@ -166,7 +167,7 @@ impl Transaction<'_> {
             created: now.ns(),
         };
         let id = self.draw_id();
-        self.insert_metric(id, &document);
+        self.insert_metric(id, &document)?;
         Ok(answer(id, policy, document)?)
     }
 
@@ -193,8 +194,7 @@ impl Transaction<'_> {
                     created: now.ns(),
                 };
                 let id = self.draw_id();
-                self.insert_metric(id, &document);
-                Ok(())
+                Ok(self.insert_metric(id, &document)?)
             }
         }
     }
@@ -207,8 +207,7 @@ impl Transaction<'_> {
             return Ok(());
         }
         self.expect_free(resource.id, name)?;
-        self.move_metric(id, document, Some((resource.id, name)));
-        Ok(())
+        Ok(self.move_metric(id, document, Some((resource.id, name)))?)
     }
 
     fn expect_free(&self, id: ResourceId, name: &str) -> Result<()> {
@@ -231,7 +230,7 @@ impl Transaction<'_> {
             if !metrics.iter().any(stays)
                 && let Some(document) = self.metric(id)?
             {
-                self.move_metric(id, document, None);
+                self.move_metric(id, document, None)?;
             }
         }
         for (name, spec) in metrics {
@@ -240,25 +239,58 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    pub(super) fn insert_metric(&mut self, id: MetricId, document: &MetricDocument) {
+    pub(super) fn insert_metric(&mut self, id: MetricId, document: &MetricDocument) -> StoreResult<()> {
         self.put(Family::Index, keys::metric(id), encode(document));
         for (lookup, text) in lookups(document) {
             self.put(Family::IndexBy, lookup.key(text, id.to_bytes()), Vec::new());
         }
         if let (Some(resource), Some(name)) = (document.resource, &document.name) {
-            self.put_name(resource.into(), name, id);
+            self.put_name(resource.into(), name, id, document)?;
         }
         self.counters.metrics += 1;
         self.note_prefix(document, 1);
+        Ok(())
     }
 
-    fn put_name(&mut self, resource: ResourceId, name: &str, id: MetricId) {
-        self.put(Family::IndexBy, keys::metric_named(resource, name), id.to_bytes().to_vec());
+    fn put_name(
+        &mut self,
+        resource: ResourceId,
+        name: &str,
+        id: MetricId,
+        document: &MetricDocument,
+    ) -> StoreResult<()> {
+        let mut value = id.to_bytes().to_vec();
+        if self.creator_of(resource)? == Some(document.creator.as_str()) {
+            value.extend(document.policy.as_bytes());
+        }
+        self.put(Family::IndexBy, keys::metric_named(resource, name), value);
         self.set_count(resource, None);
+        Ok(())
+    }
+
+    /// Who made a resource, if that can be read.
+    fn creator_of(&mut self, id: ResourceId) -> StoreResult<Option<&str>> {
+        if !self.creators.contains_key(&id) {
+            let creator = self.index().sound(&keys::type_of(id), self.read_creator(id))?;
+            self.creators.insert(id, creator.flatten());
+        }
+        Ok(self.creators[&id].as_deref())
+    }
+
+    fn read_creator(&self, id: ResourceId) -> StoreResult<Option<String>> {
+        let Some(type_name) = self.get(Family::Index, &keys::type_of(id))? else { return Ok(None) };
+        let state = self.get(Family::Index, &keys::resource(&type_text(&type_name)?, id))?;
+        let Some(state) = state else { return Ok(None) };
+        Ok(ResourceView::decode(&state)?.creator().map(Cow::into_owned))
     }
 
     /// Detaches a metric from where it is, and attaches it, renamed, elsewhere.
-    fn move_metric(&mut self, id: MetricId, mut document: MetricDocument, to: Option<(ResourceId, &str)>) {
+    fn move_metric(
+        &mut self,
+        id: MetricId,
+        mut document: MetricDocument,
+        to: Option<(ResourceId, &str)>,
+    ) -> StoreResult<()> {
         if let (Some(resource), Some(name)) = (document.resource, &document.name) {
             self.delete(Family::IndexBy, keys::metric_named(resource.into(), name));
             self.set_count(resource.into(), None);
@@ -270,10 +302,11 @@ impl Transaction<'_> {
                 self.delete(Family::IndexBy, Lookup::MetricName.key(&old, id.to_bytes()));
             }
             self.put(Family::IndexBy, Lookup::MetricName.key(name, id.to_bytes()), Vec::new());
-            self.put_name(resource, name, id);
+            self.put_name(resource, name, id, &document)?;
         }
         self.note_prefix(&document, 1);
         self.put(Family::Index, keys::metric(id), encode(&document));
+        Ok(())
     }
 
     /// How many active metrics a resource has, counted up to `max`.

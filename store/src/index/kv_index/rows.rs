@@ -246,9 +246,16 @@ pub(super) fn metric_name(key: &[u8], value: &[u8]) -> StoreResult<(String, Metr
     name.zip(metric_id(value)).ok_or(StoreError::Corrupt { what: "metric name" })
 }
 
-/// Reads a metric's id.
+/// The metric that the value of a name's key leads to.
 pub(super) fn metric_id(bytes: &[u8]) -> Option<MetricId> {
-    bytes.try_into().ok().map(MetricId::from_bytes)
+    bytes.first_chunk().copied().map(MetricId::from_bytes)
+}
+
+/// What the value of a name's key tells besides: the metric's policy. Then its creator is that of the resource, and whoever
+/// deletes both need not read its document.
+pub(super) fn metric_policy(bytes: &[u8]) -> Option<&str> {
+    let policy = std::str::from_utf8(bytes.get(16..)?).ok()?;
+    (!policy.is_empty()).then_some(policy)
 }
 
 /// Reads the name of a type.

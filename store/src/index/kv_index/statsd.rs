@@ -179,7 +179,7 @@ impl Transaction<'_> {
         };
         let id = self.free_id(series.hash_id)?;
         let count = self.known_count(resource);
-        self.insert_metric(id, &document);
+        self.insert_metric(id, &document)?;
         self.set_count(resource, count.map(|count| count + 1));
         Ok(Resolved::Metric { id, policy, created: true, renamed })
     }

@@ -42,6 +42,8 @@ pub(super) struct Transaction<'a> {
     pending: [(Family, Changes); 2],
     /// What becomes of [`Writer::metrics_of`]; `None`: not known any more.
     counts: HashMap<ResourceId, Option<u64>>,
+    /// Creators of resources, as they were met; no resource changes hands.
+    pub creators: HashMap<ResourceId, Option<String>>,
     /// For the orders in memory.
     pub state_changes: Vec<StateChange>,
     /// What becomes of [`Writer::prefixes`].
@@ -70,6 +72,7 @@ impl KvIndex {
             new_catalog: None,
             pending: [Family::Index, Family::IndexBy].map(|family| (family, Changes::new())),
             counts: HashMap::new(),
+            creators: HashMap::new(),
             state_changes: Vec::new(),
             prefix_changes: HashMap::new(),
             takes_away: false,
