@@ -21,6 +21,7 @@ mod error;
 mod inbox;
 mod json;
 mod measures;
+mod number;
 mod page;
 mod patience;
 mod query;

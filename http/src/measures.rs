@@ -72,7 +72,7 @@ impl<'a> Raw<'a> {
     #[inline]
     fn read(reader: &mut Reader<'a>) -> Result<Self, ReadError> {
         Ok(match reader.kind()? {
-            Kind::Number => Raw::Number(reader.number()?.as_f64()),
+            Kind::Number => Raw::Number(reader.float()?),
             Kind::Text => Raw::Text(reader.text()?),
             Kind::Bool => Raw::Number(f64::from(u8::from(reader.bool()?))),
             Kind::Null | Kind::List | Kind::Object => reader.skip().map(|()| Raw::Absent)?,
@@ -96,8 +96,35 @@ impl<'a> Raw<'a> {
     }
 }
 
+/// Takes a measure as nearly all clients spell it: nothing but a time and a number, in this order.
+#[inline]
+fn read_plain<'a>(reader: &mut Reader<'a>) -> Option<(Raw<'a>, f64)> {
+    if !reader.take("{") || !reader.take("\"timestamp\"") || !reader.take(":") {
+        return None;
+    }
+    let timestamp = match reader.plain_number() {
+        Some(seconds) => Raw::Number(seconds),
+        None => Raw::Text(reader.plain_text()?.into()),
+    };
+    if !reader.take(",") || !reader.take("\"value\"") || !reader.take(":") {
+        return None;
+    }
+    let value = reader.plain_number()?;
+    reader.take("}").then_some((timestamp, value))
+}
+
 #[inline]
 fn read_measure(
+    reader: &mut Reader<'_>,
+    times: &mut TimestampList,
+) -> Result<Result<Measure, Problem>, ReadError> {
+    match reader.attempt(read_plain) {
+        Some((timestamp, value)) => Ok(timestamp.timestamp(times).map(|at| Measure { at, value })),
+        None => read_any_measure(reader, times),
+    }
+}
+
+fn read_any_measure(
     reader: &mut Reader<'_>,
     times: &mut TimestampList,
 ) -> Result<Result<Measure, Problem>, ReadError> {
@@ -124,6 +151,7 @@ fn read_measure(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn read(body: &str) -> Result<Vec<(u64, f64)>, String> {
         let mut reader = Reader::new(body.as_bytes()).map_err(|error| error.to_string())?;
@@ -132,6 +160,52 @@ mod tests {
         reader.finish().map_err(|error| error.to_string())?;
         let measures = measures.map_err(|problem| problem.to_string())?;
         Ok(measures.iter().map(|m| (m.at.ns() / 1_000_000_000, m.value)).collect())
+    }
+
+    /// The long way for each measure.
+    fn read_slowly(body: &str) -> Result<Vec<Result<(u64, u64), Problem>>, ReadError> {
+        read_each(body, read_any_measure)
+    }
+
+    fn read_each(
+        body: &str,
+        read: fn(&mut Reader<'_>, &mut TimestampList) -> Result<Result<Measure, Problem>, ReadError>,
+    ) -> Result<Vec<Result<(u64, u64), Problem>>, ReadError> {
+        let mut reader = Reader::new(body.as_bytes())?;
+        let mut times = TimestampList::new(Timestamp::EPOCH);
+        let mut measures = Vec::new();
+        reader.list(|reader| {
+            let measure = read(reader, &mut times)?;
+            measures.push(measure.map(|measure| (measure.at.ns(), measure.value.to_bits())));
+            Ok(())
+        })?;
+        reader.finish().map(|()| measures)
+    }
+
+    fn spellings() -> impl Strategy<Value = String> {
+        let number = "-?[0-9]{1,20}|-?[0-9]{1,9}\\.[0-9]{0,18}|-?0|[0-9]{1,3}[eE]-?[0-9]{1,2}|NaN|-?Infinity";
+        let time = prop_oneof![
+            3 => "[0-9]{1,10}(\\.[0-9]{1,6})?",
+            1 => number,
+            2 => "\"20[0-9]{2}-0[1-9]-0[1-9]T0[0-9]:00:00\"",
+            1 => "\"[-0-9 a\\\\n]{0,4}\"|null|true",
+        ];
+        let value = prop_oneof![4 => number, 1 => "\"[0-9.]{1,3}\"|null|false|\\[\\]"];
+        let blank = || "[ \n]{0,1}";
+        let plain =
+            (time, value, blank(), blank(), blank(), blank()).prop_map(|(time, value, a, b, c, d)| {
+                format!("{a}{{{b}\"timestamp\"{c}:{d}{time}{a},{b}\"value\"{d}:{c}{value}{a}}}{b}")
+            });
+        let other = r#"\{"value": 1, "timestamp": 2\}|\{"timestamp": 1\}|\{"timestamp": 1, "value": 2, "x": 3\}|1|\{\}|\{"timestamp"#;
+        prop_oneof![8 => plain, 1 => other]
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_reads_what_the_long_one_reads(measures in proptest::collection::vec(spellings(), 0..6)) {
+            let body = format!("[{}]", measures.join(","));
+            prop_assert_eq!(read_each(&body, read_measure), read_slowly(&body), "{}", body);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Object, Value};
+use crate::number::{Plain, plain};
 
 /// How deep lists and objects may nest.
 const DEPTH_MAX: u32 = 128;
@@ -130,6 +131,60 @@ impl<'a> Reader<'a> {
             Some(_) => self.digits(),
             None => Err(ReadError::End),
         }
+    }
+
+    /// Takes a number as the nearest float.
+    #[inline]
+    pub(crate) fn float(&mut self) -> Result<f64> {
+        match self.plain_number() {
+            Some(number) => Ok(number),
+            None => self.number().map(Number::as_f64),
+        }
+    }
+
+    /// Takes a number, if its digits alone tell it, as they nearly always do.
+    #[inline]
+    pub(crate) fn plain_number(&mut self) -> Option<f64> {
+        self.next_byte();
+        let text = &self.text.as_bytes()[self.at..];
+        let Plain { value, len, .. } = plain(text)?;
+        let has_zeros = matches!(text, [b'0', b'0'..=b'9', ..] | [b'-', b'0', b'0'..=b'9', ..]);
+        if has_zeros || matches!(text.get(len), Some(b'e' | b'E')) {
+            return None;
+        }
+        self.at += len;
+        Some(value)
+    }
+
+    /// Takes a string, if it has no escapes.
+    #[inline]
+    pub(crate) fn plain_text(&mut self) -> Option<&'a str> {
+        self.next_byte();
+        let quoted = self.text[self.at..].strip_prefix('"')?;
+        let len = quoted.bytes().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let text = quoted[len..].starts_with('"').then(|| &quoted[..len])?;
+        self.at += len + 2;
+        Some(text)
+    }
+
+    /// Takes a text, if it is the next that is no blank.
+    #[inline]
+    pub(crate) fn take(&mut self, text: &str) -> bool {
+        self.next_byte();
+        let comes = self.text.as_bytes()[self.at..].starts_with(text.as_bytes());
+        self.at += if comes { text.len() } else { 0 };
+        comes
+    }
+
+    /// What `read` takes; if that is `None`, nothing.
+    #[inline]
+    pub(crate) fn attempt<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let before = self.at;
+        let taken = read(self);
+        if taken.is_none() {
+            self.at = before;
+        }
+        taken
     }
 
     /// Takes a string; without escapes it is not copied.

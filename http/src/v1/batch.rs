@@ -10,6 +10,7 @@ use orzo_store::index::{self, Kind, NewMetric};
 use super::batch_body::{ByResource, OfResource, read_by_id, read_by_resource};
 use super::metric::MetricTarget;
 use super::metric_body::check_name;
+use super::targets::{Door, Target, Texts};
 use crate::call::Call;
 use crate::engine::Post;
 use crate::error::{ApiError, Outcome};
@@ -25,14 +26,34 @@ pub(super) fn route(call: &Call<'_>, below: &[&str]) -> Outcome {
 }
 
 fn by_id(call: &Call<'_>) -> Outcome {
-    call.identity()?;
+    let door = Door { identity: call.identity()?, texts: &Texts::Ids, revision: call.index().revision() };
     call.request.expect_type("application/json")?;
     let batch = read_by_id(&call.request.body, call.now)?;
-    let ids: Vec<MetricId> = batch.keys().copied().collect();
-    let metrics = call.index().metrics_by_id(&ids)?;
-    let unknown = ids.iter().zip(&metrics).filter(|(_, metric)| metric.is_none());
-    refuse_unknown(unknown.map(|(id, _)| id.to_string()).collect())?;
-    store(call, metrics.into_iter().flatten().zip(batch.into_values()))
+    let targets = targets_by_id(call, door, batch.keys().copied().collect())?;
+    post(call, targets.into_iter().zip(batch.into_values()))
+}
+
+/// Where the measures of metrics go, in their order.
+fn targets_by_id(call: &Call<'_>, door: Door<'_>, ids: Vec<MetricId>) -> Outcome<Vec<Target>> {
+    let known = call.api.targets.read(door);
+    let mut targets: Vec<Option<Target>> =
+        ids.iter().map(|id| known.find(&id.to_bytes()).map(|number| known.target(number).clone())).collect();
+    drop(known);
+    let news: Vec<usize> = (0..ids.len()).filter(|at| targets[*at].is_none()).collect();
+    if news.is_empty() {
+        return Ok(targets.into_iter().flatten().collect());
+    }
+    let metrics = call.index().metrics_by_id(&news.iter().map(|at| ids[*at]).collect::<Vec<_>>())?;
+    let unknown = news.iter().zip(&metrics).filter(|(_, metric)| metric.is_none());
+    refuse_unknown(unknown.map(|(at, _)| ids[*at].to_string()).collect())?;
+    for (at, metric) in news.iter().zip(metrics.iter().flatten()) {
+        targets[*at] = Some(allowed(call, metric)?);
+    }
+    let targets: Vec<Target> = targets.into_iter().flatten().collect();
+    let texts: Vec<[u8; 16]> = news.iter().map(|at| ids[*at].to_bytes()).collect();
+    let found = texts.iter().zip(&news).map(|(text, at)| (&text[..], &targets[*at]));
+    call.api.targets.learn(door, found);
+    Ok(targets)
 }
 
 fn by_name(call: &Call<'_>) -> Outcome {
@@ -49,8 +70,10 @@ fn by_name(call: &Call<'_>) -> Outcome {
     }
     let missing = names(&batch).zip(&metrics).filter(|(_, metric)| metric.is_none());
     refuse_unknown(missing.map(|((resource, name), _)| format!("{}/{name}", resource.id)).collect())?;
+    let targets =
+        metrics.iter().flatten().map(|metric| allowed(call, metric)).collect::<Outcome<Vec<_>>>()?;
     let measures = batch.into_values().flat_map(|resource| resource.metrics.into_values());
-    store(call, metrics.into_iter().flatten().zip(measures.map(|metric| metric.measures)))
+    post(call, targets.into_iter().zip(measures.map(|metric| metric.measures)))
 }
 
 /// All pairs of a batch, in its order.
@@ -142,15 +165,18 @@ fn refuse_unknown(mut names: Vec<String>) -> Outcome<()> {
     Err(ApiError::bad(format!("Unknown metrics: {}", names.join(", "))))
 }
 
-/// Hands everything to the engine at once, if the caller may post to all of it.
-fn store(call: &Call<'_>, batch: impl Iterator<Item = (Metric, Vec<Measure>)>) -> Outcome {
-    let mut posts = Vec::new();
-    for (metric, measures) in batch {
-        call.enforce("post measures", &MetricTarget::new(call, &metric))?;
-        if !measures.is_empty() {
-            posts.push(Post { kind: metric.kind(), metric: metric.id, policy: metric.policy, measures });
-        }
-    }
+/// Where the measures of a metric go, if the caller may post to it.
+fn allowed(call: &Call<'_>, metric: &Metric) -> Outcome<Target> {
+    call.enforce("post measures", &MetricTarget::new(call, metric))?;
+    Ok(Target::from(metric))
+}
+
+/// Hands everything to the engine at once.
+fn post(call: &Call<'_>, batch: impl Iterator<Item = (Target, Vec<Measure>)>) -> Outcome {
+    let posts: Vec<Post> = batch
+        .filter(|(_, measures)| !measures.is_empty())
+        .map(|(Target { id, kind, policy }, measures)| Post { metric: id, policy, kind, measures })
+        .collect();
     if !posts.is_empty() {
         call.engine().post(posts)?;
     }

@@ -4,7 +4,7 @@ use hyper::HeaderMap;
 use orzo_model::{Method, MethodSet, Timestamp};
 
 use super::batch_body::{read_by_id, read_by_resource};
-use super::influx_line::read_line;
+use super::influx_line::{Times, read_line};
 use super::resource_body::{Purpose, ResourceBody, Terms};
 use super::{archive_policy, archive_policy_rule, filter_body, metric_body, resource_type, type_patch};
 use crate::accept::Accept;
@@ -65,7 +65,7 @@ pub fn filter_text(text: &str) -> bool {
 
 /// A line of InfluxDB's protocol that says something.
 pub fn influx_line(text: &str) -> bool {
-    let Ok(Some(line)) = read_line(text, 1) else { return false };
+    let Ok(Some(line)) = read_line(text, &mut Times::new(1)) else { return false };
     line.fields.iter().for_each(|(field, _)| assert!(!line.metric_name(field).contains('/')));
     true
 }

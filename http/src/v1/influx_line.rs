@@ -5,17 +5,23 @@ use std::collections::BTreeMap;
 
 use orzo_model::Timestamp;
 
+use crate::number::{Plain, plain};
+
 /// A line that has something to say. Text that needs no unescaping is that of the body.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Line<'a> {
+    /// Measurement and tags as written.
+    pub(super) head: &'a str,
     pub(super) measurement: Cow<'a, str>,
     /// By name; the last of equal ones.
     pub(super) tags: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
-    /// Only numbers: texts and truths are read and dropped. No name is there twice.
-    pub(super) fields: Vec<(Cow<'a, str>, f64)>,
+    pub(super) fields: Fields<'a>,
     /// `None`: now.
     pub(super) at: Option<Timestamp>,
 }
+
+/// Only numbers: texts and truths are read and dropped. No name is there twice.
+pub(super) type Fields<'a> = Vec<(Cow<'a, str>, f64)>;
 
 /// A line is no line of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +45,36 @@ pub(super) fn tagged<T: AsRef<str>>(mut name: String, tags: &BTreeMap<T, T>) -> 
     if name.contains('/') { name.replace('/', "_") } else { name }
 }
 
-/// Reads one line, whose time is in units of so many nanoseconds; `None` for blank ones and comments.
-pub(super) fn read_line(text: &str, unit_ns: u64) -> Result<Option<Line<'_>>, Malformed> {
+/// Times at the ends of lines. Those of neighbours are mostly the same text, which is then read once.
+#[derive(Debug)]
+pub(super) struct Times<'a> {
+    unit_ns: u64,
+    last: Option<(&'a str, Timestamp)>,
+}
+
+impl<'a> Times<'a> {
+    /// Of times in units of so many nanoseconds.
+    pub(super) fn new(unit_ns: u64) -> Self {
+        Times { unit_ns, last: None }
+    }
+
+    /// Units since the epoch.
+    fn read(&mut self, text: &'a str) -> Result<Timestamp, Malformed> {
+        if let Some((_, at)) = self.last.filter(|(last, _)| *last == text) {
+            return Ok(at);
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Malformed);
+        }
+        let ns = text.parse::<u64>().ok().and_then(|units| units.checked_mul(self.unit_ns));
+        let at = ns.and_then(Timestamp::from_ns).ok_or(Malformed)?;
+        self.last = Some((text, at));
+        Ok(at)
+    }
+}
+
+/// Reads one line; `None` for blank ones and comments.
+pub(super) fn read_line<'a>(text: &'a str, times: &mut Times<'a>) -> Result<Option<Line<'a>>, Malformed> {
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.trim().is_empty() || text.starts_with('#') {
         return Ok(None);
@@ -53,23 +87,27 @@ pub(super) fn read_line(text: &str, unit_ns: u64) -> Result<Option<Line<'_>>, Ma
         cursor.expect('=')?;
         tags.insert(tag, cursor.name()?);
     }
-    cursor.blanks()?;
-    let mut fields: Vec<(Cow<'_, str>, f64)> = Vec::new();
-    loop {
-        let field = cursor.name()?;
-        cursor.expect('=')?;
-        let before = fields.iter().position(|(name, _)| *name == field);
-        match (cursor.value()?, before) {
-            (Some(number), Some(at)) => fields[at].1 = number,
-            (Some(number), None) => fields.push((field, number)),
-            (None, Some(at)) => drop(fields.remove(at)),
-            (None, None) => {}
-        }
-        if !cursor.take(',') {
-            break;
-        }
-    }
-    Ok(Some(Line { measurement, tags, fields, at: cursor.timestamp(unit_ns)? }))
+    let head = &text[..text.len() - cursor.0.len()];
+    let mut fields = Vec::new();
+    let at = cursor.tail(times, &mut fields)?;
+    Ok(Some(Line { head, measurement, tags, fields, at }))
+}
+
+/// A line as its head and what follows, if the first blank divides them, as it does in all lines whose heads need
+/// neither quotes nor backslashes. Of other lines what follows may be nonsense, and the head is that of no line.
+pub(super) fn split_line(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    Some(text.split_at(memchr::memchr(b' ', text.as_bytes())?))
+}
+
+/// Reads what follows a head into `fields`, which are emptied before.
+pub(super) fn read_tail<'a>(
+    text: &'a str,
+    times: &mut Times<'a>,
+    fields: &mut Fields<'a>,
+) -> Result<Option<Timestamp>, Malformed> {
+    fields.clear();
+    Cursor(text).tail(times, fields)
 }
 
 struct Cursor<'a>(&'a str);
@@ -89,6 +127,29 @@ impl<'a> Cursor<'a> {
         if self.take(c) { Ok(()) } else { Err(Malformed) }
     }
 
+    /// What follows the head.
+    fn tail(
+        &mut self,
+        times: &mut Times<'a>,
+        fields: &mut Fields<'a>,
+    ) -> Result<Option<Timestamp>, Malformed> {
+        self.blanks()?;
+        loop {
+            let field = self.name()?;
+            self.expect('=')?;
+            let before = fields.iter().position(|(name, _)| *name == field);
+            match (self.value()?, before) {
+                (Some(number), Some(at)) => fields[at].1 = number,
+                (Some(number), None) => fields.push((field, number)),
+                (None, Some(at)) => drop(fields.remove(at)),
+                (None, None) => {}
+            }
+            if !self.take(',') {
+                return self.timestamp(times);
+            }
+        }
+    }
+
     /// At least one.
     fn blanks(&mut self) -> Result<(), Malformed> {
         self.expect(' ')?;
@@ -103,7 +164,8 @@ impl<'a> Cursor<'a> {
         if text.starts_with('"') {
             return self.quoted().map(Cow::Owned);
         }
-        let end = text.find([' ', ',', '=', '\\']).unwrap_or(text.len());
+        let is_end = |byte: &u8| matches!(byte, b' ' | b',' | b'=' | b'\\');
+        let end = text.as_bytes().iter().position(|byte| is_end(byte)).unwrap_or(text.len());
         if !text[end..].starts_with('\\') {
             self.0 = &text[end..];
             return if end == 0 { Err(Malformed) } else { Ok(text[..end].into()) };
@@ -153,6 +215,12 @@ impl<'a> Cursor<'a> {
         if self.0.starts_with('"') {
             return self.quoted().map(|_| None);
         }
+        if let Some(Plain { value, len, .. }) = plain(self.0.as_bytes())
+            && matches!(self.0.as_bytes().get(len), None | Some(b' ' | b','))
+        {
+            self.0 = &self.0[len..];
+            return Ok(Some(value));
+        }
         let end = self.0.find([' ', ',']).unwrap_or(self.0.len());
         let (text, rest) = self.0.split_at(end);
         self.0 = rest;
@@ -168,21 +236,14 @@ impl<'a> Cursor<'a> {
         number.parse().map(Some).map_err(|_| Malformed)
     }
 
-    /// Units since the epoch at the end of the line, if any.
-    fn timestamp(&mut self, unit_ns: u64) -> Result<Option<Timestamp>, Malformed> {
+    /// What the line ends with, if anything.
+    fn timestamp(&mut self, times: &mut Times<'a>) -> Result<Option<Timestamp>, Malformed> {
         if self.0.is_empty() {
             return Ok(None);
         }
         self.blanks()?;
         let text = self.0.trim_end_matches(' ');
-        if text.is_empty() {
-            return Ok(None);
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Malformed);
-        }
-        let ns = text.parse::<u64>().ok().and_then(|units| units.checked_mul(unit_ns));
-        ns.and_then(Timestamp::from_ns).map(Some).ok_or(Malformed)
+        if text.is_empty() { Ok(None) } else { times.read(text).map(Some) }
     }
 }
 
@@ -216,7 +277,7 @@ mod tests {
         assert_eq!(cases.len(), 28);
         for case in cases {
             let text = case["line"].as_str().unwrap();
-            let line = read_line(text, 1);
+            let line = read_line(text, &mut Times::new(1));
             if let Some(expected) = of_our_own(text) {
                 assert_eq!(line.map(|line| line.map(|line| line.fields.len())), expected, "{text}");
                 continue;
@@ -240,7 +301,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in r#"[a-z0-9,= "\\./é-]{0,24}"#) {
-            let _ = read_line(&text, 1);
+            let _ = read_line(&text, &mut Times::new(1));
         }
     }
 }

@@ -3,14 +3,14 @@
 
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
-use indexmap::IndexMap;
 use orzo_model::metric::NAME_CHARS_MAX;
 use orzo_model::resource_type::ResourceType;
-use orzo_model::{Measure, SECOND};
+use orzo_model::{Measure, SECOND, Timestamp};
 use orzo_store::index;
 
-use super::influx_line::{Line, read_line};
-use super::push::{Push, push};
+use super::influx_line::{Fields, Line, Times, read_line, read_tail, split_line};
+use super::push::Intake;
+use super::targets::{Door, Texts};
 use crate::call::Call;
 use crate::config::BUILD;
 use crate::error::{ApiError, Outcome};
@@ -90,26 +90,21 @@ fn keyword<'a>(text: &'a str, word: &str) -> Option<&'a str> {
 }
 
 fn write(call: &Call<'_>) -> Outcome {
-    call.identity()?;
-    let pushes = read_lines(call)?;
-    if !pushes.is_empty() {
-        let type_name = call.query().all("db").first().copied().unwrap_or(DEFAULT_TYPE).to_owned();
-        call.index().resource_type(&type_name)?;
-        push(call, &type_name, pushes)?;
+    let texts = Texts::Lines {
+        resource_type: call.query().all("db").first().copied().unwrap_or(DEFAULT_TYPE).to_owned(),
+        tag: call.request.header(&TAG_HEADER).unwrap_or(DEFAULT_TAG).to_owned(),
+    };
+    let Texts::Lines { resource_type, tag } = &texts else { unreachable!("it is of lines") };
+    let door = Door { identity: call.identity()?, texts: &texts, revision: call.index().revision() };
+    let mut intake = Intake::new(call, door);
+    let mut lines =
+        Lines { tag, now: call.now, times: Times::new(unit_ns(call)?), fields: vec![], key: vec![] };
+    lines.read(&call.request.body, &mut intake)?;
+    if intake.has_news() {
+        call.index().resource_type(resource_type)?;
     }
+    intake.post(resource_type)?;
     Ok(Response::no_content())
-}
-
-fn read_lines(call: &Call<'_>) -> Outcome<IndexMap<String, Push>> {
-    let tag = call.request.header(&TAG_HEADER).unwrap_or(DEFAULT_TAG);
-    let unit_ns = unit_ns(call)?;
-    let mut pushes: IndexMap<String, Push> = IndexMap::new();
-    for (number, line) in call.request.body.split(|byte| *byte == b'\n').enumerate() {
-        let text = std::str::from_utf8(line).map_err(|_| bad_line(number))?;
-        let Some(line) = read_line(text, unit_ns).map_err(|_| bad_line(number))? else { continue };
-        add(call, &mut pushes, line, tag)?;
-    }
-    Ok(pushes)
 }
 
 /// What times are counted in: nanoseconds, unless `precision` may say otherwise and does.
@@ -138,27 +133,88 @@ fn value_error(detail: &str, reason: String) -> ApiError {
     ])
 }
 
-fn add(call: &Call<'_>, pushes: &mut IndexMap<String, Push>, mut line: Line<'_>, tag: &str) -> Outcome<()> {
-    let resource = line.tags.remove(tag);
-    let resource =
-        resource.ok_or_else(|| value_error("key", format!("Unable to find key `{tag}' in tags")))?;
-    let at = line.at.unwrap_or(call.now);
-    // Nearly every line is of a resource and a metric that were met before: no text is made for those.
-    if !pushes.contains_key(&*resource) {
-        pushes.insert(resource.clone().into_owned(), Push::default());
-    }
-    let push = &mut pushes[&*resource];
-    for (field, value) in &line.fields {
-        let name = line.metric_name(field);
-        if name.len() > NAME_CHARS_MAX && name.chars().count() > NAME_CHARS_MAX {
-            return Err(value_error(
-                "line",
-                format!("the name {name} is longer than {NAME_CHARS_MAX} characters"),
-            ));
+/// Lines of one body on their way into an intake.
+struct Lines<'a> {
+    /// Names the resource.
+    tag: &'a str,
+    now: Timestamp,
+    times: Times<'a>,
+    /// Of the line at hand.
+    fields: Fields<'a>,
+    /// Of the series at hand: the head of its line, a blank and the field.
+    key: Vec<u8>,
+}
+
+impl<'a> Lines<'a> {
+    fn read(&mut self, body: &'a [u8], intake: &mut Intake<'_>) -> Outcome<()> {
+        let text = match std::str::from_utf8(body) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&body[..error.valid_up_to()]).expect("it was checked"),
+        };
+        let mut start = 0;
+        for number in 0.. {
+            let end = memchr::memchr(b'\n', &body[start..]).map_or(body.len(), |len| start + len);
+            // What is no text is in the line where the text ends.
+            let line = text.get(start..end).ok_or_else(|| bad_line(number))?;
+            if !self.take_known(line, intake) {
+                let line = read_line(line, &mut self.times).map_err(|_| bad_line(number))?;
+                line.map_or(Ok(()), |line| self.take(line, intake))?;
+            }
+            if end == body.len() {
+                break;
+            }
+            start = end + 1;
         }
-        push.measures.entry(name).or_default().push(Measure { at, value: *value });
+        Ok(())
     }
-    Ok(())
+
+    /// Takes a line whose series were all met before: nearly every one. Says whether it was such a line.
+    fn take_known(&mut self, line: &'a str, intake: &mut Intake<'_>) -> bool {
+        let Some((head, tail)) = split_line(line) else { return false };
+        let Ok(at) = read_tail(tail, &mut self.times, &mut self.fields) else { return false };
+        let at = at.unwrap_or(self.now);
+        let mark = intake.mark();
+        self.key.clear();
+        self.key.extend_from_slice(head.as_bytes());
+        for (field, value) in &self.fields {
+            self.key.truncate(head.len());
+            self.key.push(b' ');
+            self.key.extend_from_slice(field.as_bytes());
+            let Some(place) = intake.known(&self.key) else {
+                intake.back_to(mark);
+                return false;
+            };
+            intake.put(place, Measure { at, value: *value });
+        }
+        // A line of texts alone has a resource, too.
+        !self.fields.is_empty()
+    }
+
+    /// Takes any line.
+    fn take(&self, mut line: Line<'a>, intake: &mut Intake<'_>) -> Outcome<()> {
+        let resource = line
+            .tags
+            .remove(self.tag)
+            .ok_or_else(|| value_error("key", format!("Unable to find key `{}' in tags", self.tag)))?;
+        let at = line.at.unwrap_or(self.now);
+        intake.want_resource(&resource, Vec::new);
+        for (field, value) in &line.fields {
+            let name = line.metric_name(field);
+            if name.len() > NAME_CHARS_MAX && name.chars().count() > NAME_CHARS_MAX {
+                return Err(value_error(
+                    "line",
+                    format!("the name {name} is longer than {NAME_CHARS_MAX} characters"),
+                ));
+            }
+            let place = intake.place(&resource, name);
+            // Heads with blanks in them are not told from others at a glance.
+            if !line.head.contains(' ') {
+                intake.meet([line.head, " ", field].concat().into_bytes(), place);
+            }
+            intake.put(place, Measure { at, value: *value });
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

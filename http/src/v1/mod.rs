@@ -20,6 +20,7 @@ mod openapi;
 mod prometheus;
 mod push;
 mod reading;
+mod remote_write;
 mod resource;
 mod resource_body;
 mod resource_list;

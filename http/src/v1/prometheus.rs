@@ -4,9 +4,9 @@
 //! reference does, unless the configuration wants them in the name. Series that are the same then are joined.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
 use hyper::{Method, StatusCode};
-use indexmap::IndexMap;
 use orzo_model::metric::NAME_CHARS_MAX;
 use orzo_model::resource_type::{Attribute, AttributeKind, ResourceType, Value as AttributeValue};
 use orzo_model::{Measure, Timestamp};
@@ -14,7 +14,9 @@ use orzo_store::index;
 use prost::Message;
 
 use super::influx_line::tagged;
-use super::push::{Push, push};
+use super::push::{Intake, Place};
+use super::remote_write::{Label, Labels, Sample, each_series, read_series};
+use super::targets::{Door, Texts};
 use crate::call::Call;
 use crate::error::{ApiError, Outcome};
 use crate::response::Response;
@@ -26,78 +28,72 @@ const LABEL_CHARS_MAX: u16 = 512;
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 const NS_PER_MS: u64 = 1_000_000;
 
-#[derive(Clone, PartialEq, Message)]
-struct WriteRequest {
-    #[prost(message, repeated, tag = "1")]
-    timeseries: Vec<TimeSeries>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct TimeSeries {
-    #[prost(message, repeated, tag = "1")]
-    labels: Vec<Label>,
-    #[prost(message, repeated, tag = "2")]
-    samples: Vec<Sample>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Label {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    value: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Sample {
-    #[prost(double, tag = "1")]
-    value: f64,
-    #[prost(int64, tag = "2")]
-    timestamp_ms: i64,
-}
-
 pub(super) fn route(call: &Call<'_>) -> Outcome {
     call.act_in_any_form(&[(Method::POST, &|| write(call))])
 }
 
 fn write(call: &Call<'_>) -> Outcome {
-    call.identity()?;
-    let request = decode(call)?;
-    let mut pushes: IndexMap<String, Push> = IndexMap::new();
-    for series in &request.timeseries {
-        add(&mut pushes, series, call.api.config.prometheus_label_names)?;
-    }
-    if !pushes.is_empty() {
+    let door = Door { identity: call.identity()?, texts: &Texts::Labels, revision: call.index().revision() };
+    let mut intake = Intake::new(call, door);
+    read(call, &unpack(call)?, &mut intake)?;
+    if intake.has_news() {
         make_type(call)?;
-        push(call, TYPE, pushes)?;
     }
+    intake.post(TYPE)?;
     Ok(Response::new(StatusCode::ACCEPTED, ""))
 }
 
 /// The body, unpacked to no more than a body may have.
-fn decode(call: &Call<'_>) -> Outcome<WriteRequest> {
-    let bad = |reason: String| {
-        let cause = "Unable to decode body".into();
-        ApiError::bad_object([
-            ("cause", cause),
-            ("reason", reason.into()),
-            ("detail", crate::json::Value::List(vec![])),
-        ])
-    };
+fn unpack(call: &Call<'_>) -> Outcome<Vec<u8>> {
     let body = &call.request.body;
-    let length = snap::raw::decompress_len(body).map_err(|error| bad(error.to_string()))?;
+    let length = snap::raw::decompress_len(body).map_err(no_message)?;
     if length > call.api.config.limits.body_bytes {
         return Err(ApiError::plain(StatusCode::PAYLOAD_TOO_LARGE));
     }
-    let bytes = snap::raw::Decoder::new().decompress_vec(body).map_err(|error| bad(error.to_string()))?;
-    WriteRequest::decode(bytes.as_slice()).map_err(|error| bad(error.to_string()))
+    snap::raw::Decoder::new().decompress_vec(body).map_err(no_message)
 }
 
-fn add(pushes: &mut IndexMap<String, Push>, series: &TimeSeries, label_names: bool) -> Outcome<()> {
-    let label =
-        |name: &str| series.labels.iter().rev().find(|label| label.name == name).map(|l| l.value.as_str());
+fn no_message(error: impl Error) -> ApiError {
+    ApiError::bad_object([
+        ("cause", "Unable to decode body".into()),
+        ("reason", error.to_string().into()),
+        ("detail", crate::json::Value::List(vec![])),
+    ])
+}
+
+/// The first problem is told, but a damaged message counts more.
+fn read(call: &Call<'_>, message: &[u8], intake: &mut Intake<'_>) -> Outcome<()> {
+    let mut first = None;
+    let mut samples = Vec::new();
+    each_series(message, |series| {
+        let text = read_series(series, &mut samples)?;
+        let place = match intake.known(&text) {
+            Some(place) => Ok(Some(place)),
+            None => {
+                let labels = Labels::decode(&*text)?.labels;
+                find(call, intake, &text, &labels, &samples)
+            }
+        };
+        let put = place.and_then(|place| place.map_or(Ok(()), |place| put(intake, place, &samples)));
+        first = first.take().or(put.err());
+        Ok(())
+    })
+    .map_err(no_message)?;
+    first.map_or(Ok(()), Err)
+}
+
+/// The place of a series that was not met before; `None`: it says nothing.
+fn find(
+    call: &Call<'_>,
+    intake: &mut Intake<'_>,
+    text: &[u8],
+    labels: &[Label],
+    samples: &[Sample],
+) -> Outcome<Option<Place>> {
+    let label = |name: &str| labels.iter().rev().find(|label| label.name == name).map(|l| l.value.as_str());
     let name = label("__name__").ok_or_else(|| ApiError::bad("a series has no __name__"))?;
-    let name = if label_names { with_labels(name, series) } else { name.to_owned() };
+    let label_names = call.api.config.prometheus_label_names;
+    let name = if label_names { with_labels(name, labels) } else { name.to_owned() };
     let (job, instance) = (label("job").unwrap_or("none"), label("instance").unwrap_or("none"));
     for (what, text, most) in [
         ("__name__", name.as_str(), NAME_CHARS_MAX),
@@ -108,22 +104,19 @@ fn add(pushes: &mut IndexMap<String, Push>, series: &TimeSeries, label_names: bo
             return Err(ApiError::bad(format!("the label {what} must have 1 to {most} characters")));
         }
     }
-    if series.samples.is_empty() {
-        return Ok(());
+    if samples.is_empty() {
+        return Ok(None);
     }
-    let measures = measures(&series.samples)?;
-    let push = pushes.entry(format!("{job}@{instance}")).or_insert_with(|| Push {
-        attributes: vec![attribute("job", job), attribute("instance", instance)],
-        measures: IndexMap::new(),
-    });
-    push.measures.entry(name).or_default().extend(measures);
-    Ok(())
+    let resource = format!("{job}@{instance}");
+    intake.want_resource(&resource, || vec![attribute("job", job), attribute("instance", instance)]);
+    let place = intake.place(&resource, name);
+    intake.meet(text.to_vec(), place);
+    Ok(Some(place))
 }
 
 /// The name with all labels that say nothing of the resource.
-fn with_labels(name: &str, series: &TimeSeries) -> String {
-    let others =
-        series.labels.iter().filter(|label| !["__name__", "job", "instance"].contains(&&*label.name));
+fn with_labels(name: &str, labels: &[Label]) -> String {
+    let others = labels.iter().filter(|label| !["__name__", "job", "instance"].contains(&&*label.name));
     let labels: BTreeMap<&str, &str> = others.map(|label| (&*label.name, &*label.value)).collect();
     if labels.is_empty() { name.to_owned() } else { tagged(name.to_owned(), &labels) }
 }
@@ -132,15 +125,14 @@ fn attribute(name: &str, value: &str) -> (String, AttributeValue) {
     (name.to_owned(), AttributeValue::Text(value.to_owned()))
 }
 
-fn measures(samples: &[Sample]) -> Result<Vec<Measure>, Invalid> {
-    let live = samples.iter().filter(|sample| sample.value.to_bits() != STALE);
-    live.map(|sample| {
+fn put(intake: &mut Intake<'_>, place: Place, samples: &[Sample]) -> Outcome<()> {
+    for sample in samples.iter().filter(|sample| sample.value.to_bits() != STALE) {
         let ns = u64::try_from(sample.timestamp_ms).ok().and_then(|ms| ms.checked_mul(NS_PER_MS));
         let at = ns.and_then(Timestamp::from_ns);
         let early = || Invalid::value_at("unexpected timestamp 'Timestamp must be after Epoch'", Vec::new());
-        Ok(Measure { at: at.ok_or_else(early)?, value: sample.value })
-    })
-    .collect()
+        intake.put(place, Measure { at: at.ok_or_else(early)?, value: sample.value });
+    }
+    Ok(())
 }
 
 /// Makes the resource type when it is first needed.

@@ -1,6 +1,9 @@
 //! What other systems push: InfluxDB lines and Prometheus remote write.
 
 use orzo_http::Config;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 use prost::Message;
 use serde_json::{Value, json};
 
@@ -249,4 +252,110 @@ fn remote_write_that_is_refused() {
     write(&site, "admin", vec![series(&up("1"), &[(-1, 1.0)])]).says(400, "Timestamp must be after Epoch");
     site.get("/v1/prometheus/write").expect(405);
     site.get("/v1/prometheus").expect(404);
+}
+
+/// All that a site has of some resources: counts, sums and least values of their metrics.
+fn content(site: &Site, resources: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for resource in resources {
+        let metrics = site.get(resource).json()["metrics"].clone();
+        for name in metrics.as_object().into_iter().flat_map(|metrics| metrics.keys()) {
+            for method in ["count", "sum", "min"] {
+                let name = name.replace(' ', "%20");
+                let path = format!("{resource}/metric/{name}/measures?granularity=60&aggregation={method}");
+                found.push(format!("{name} {method} {}", site.get(&path).expect(200).json()));
+            }
+        }
+    }
+    found
+}
+
+/// Has a site forget where pushes went.
+fn forget(site: &Site) {
+    site.resource("admin", "generic", json!({"id": "passing"}));
+    site.delete("/v1/resource/generic/passing").expect(204);
+}
+
+/// Pushes the same to a site that remembers the pushes before and to one that does not.
+fn push_twice<T>(sites: [Site; 2], pushes: &[T], resources: &[&str], push: impl Fn(&Site, &T) -> Reply) {
+    let [warm, cold] = &sites;
+    for body in pushes {
+        let answers = [push(warm, body), push(cold, body)].map(|reply| (reply.status, reply.body));
+        assert_eq!(answers[0], answers[1]);
+        forget(cold);
+    }
+    assert_eq!(content(warm, resources), content(cold, resources));
+}
+
+fn any_lines() -> impl Strategy<Value = String> {
+    let head = select(vec![
+        "cpu,host=h",
+        "cpu,host=g",
+        "cpu,host=h,a=1,b=2",
+        "cpu,b=2,host=h,a=1",
+        "cpu,a=0,a=1,b=2,host=h",
+        "cpu,b=2,a=\"1\",host=h",
+        "c\\,pu,host=h",
+        "c\\ pu,host=h",
+        "\"c pu\",host=h",
+        "cpu,host=h,site=s",
+        "# cpu,host=h",
+        "",
+    ]);
+    let fields = select(vec![
+        "x=1",
+        "x=2.5,y=-3i",
+        "y=4,x=7",
+        "x=1,x=8",
+        "x=1,x=\"t\"",
+        "x=\"a b\",y=5",
+        "x=t",
+        "\"x\"=6",
+        "x=1e2",
+        "x\\ z=1",
+        "x=-0",
+        "x=12345678901234567890",
+        "x=y",
+    ]);
+    let time = select(vec![" 60000000000", " 60000000000", " 61000000000", " 130000000000 ", " 1\r"]);
+    let line = (head, select(vec![" ", " ", "  "]), fields, time);
+    let line = line.prop_map(|(head, blank, fields, time)| format!("{head}{blank}{fields}{time}"));
+    vec(line, 1..6).prop_map(|lines| lines.join("\n"))
+}
+
+fn any_series() -> impl Strategy<Value = Vec<Series>> {
+    let labels = select(vec![
+        vec![("__name__", "up"), ("job", "j")],
+        vec![("job", "j"), ("__name__", "up")],
+        vec![("__name__", "up"), ("job", "j"), ("code", "1")],
+        vec![("__name__", "up"), ("job", "i"), ("job", "j")],
+        vec![("__name__", "down"), ("job", "j")],
+        vec![("__name__", "up")],
+        vec![("job", "j")],
+    ]);
+    let time = select(vec![60_000, 60_000, 61_000, 130_000, 0, -1]);
+    let stale = f64::from_bits(0x7ff0_0000_0000_0002);
+    let sample = (time, select(vec![1.0, 2.5, -3.0, stale]));
+    vec((labels, vec(sample, 0..4)).prop_map(|(labels, samples)| series(&labels, &samples)), 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn lines_that_are_known_say_what_others_say(bodies in vec(any_lines(), 1..5)) {
+        let push = |site: &Site, body: &String| {
+            site.ask("admin", "POST", "/v1/influxdb/write?db=telegraf").body(body.as_bytes()).send()
+        };
+        push_twice([influx(), influx()], &bodies, &["/v1/resource/telegraf/h", "/v1/resource/telegraf/g"], push);
+    }
+
+    #[test]
+    fn series_that_are_known_say_what_others_say(bodies in vec(any_series(), 1..5), label_names: bool) {
+        let site = || {
+            Site::with(Config { prometheus_label_names: label_names, ..Config::default() }).with_policy()
+        };
+        let resources = ["/v1/resource/prometheus/j@none", "/v1/resource/prometheus/none@none"];
+        push_twice([site(), site()], &bodies, &resources, |site, body| write(site, "admin", body.clone()));
+    }
 }
