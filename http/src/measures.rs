@@ -162,15 +162,14 @@ mod tests {
         Ok(measures.iter().map(|m| (m.at.ns() / 1_000_000_000, m.value)).collect())
     }
 
-    /// The long way for each measure.
-    fn read_slowly(body: &str) -> Result<Vec<Result<(u64, u64), Problem>>, ReadError> {
-        read_each(body, read_any_measure)
-    }
+    type Read<T> = Result<T, ReadError>;
+    /// Time and bits of a value: a NaN is like itself.
+    type Told = Result<(u64, u64), Problem>;
 
     fn read_each(
         body: &str,
-        read: fn(&mut Reader<'_>, &mut TimestampList) -> Result<Result<Measure, Problem>, ReadError>,
-    ) -> Result<Vec<Result<(u64, u64), Problem>>, ReadError> {
+        read: fn(&mut Reader<'_>, &mut TimestampList) -> Read<Result<Measure, Problem>>,
+    ) -> Read<Vec<Told>> {
         let mut reader = Reader::new(body.as_bytes())?;
         let mut times = TimestampList::new(Timestamp::EPOCH);
         let mut measures = Vec::new();
@@ -204,7 +203,7 @@ mod tests {
         #[test]
         fn the_short_way_reads_what_the_long_one_reads(measures in proptest::collection::vec(spellings(), 0..6)) {
             let body = format!("[{}]", measures.join(","));
-            prop_assert_eq!(read_each(&body, read_measure), read_slowly(&body), "{}", body);
+            prop_assert_eq!(read_each(&body, read_measure), read_each(&body, read_any_measure), "{}", body);
         }
     }
 

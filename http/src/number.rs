@@ -50,11 +50,31 @@ pub(crate) fn plain(text: &[u8]) -> Option<Plain> {
 /// Reads on: the digits from `at`, behind those of `sum`. More than fit leave nonsense.
 #[inline]
 fn digits(text: &[u8], mut at: usize, mut sum: u64) -> (u64, usize) {
+    while let Some(eight) = text.get(at..).and_then(|rest| rest.first_chunk()).and_then(eight_digits) {
+        sum = sum.wrapping_mul(100_000_000).wrapping_add(eight);
+        at += 8;
+    }
     while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
         sum = sum.wrapping_mul(10).wrapping_add(u64::from(digit));
         at += 1;
     }
     (sum, at)
+}
+
+/// The number that eight digits tell, all at once: neighbours are joined to pairs, pairs to fours, fours to eight.
+#[inline]
+fn eight_digits(text: &[u8; 8]) -> Option<u64> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let bytes = u64::from_le_bytes(*text);
+    // A digit's upper half is three, and stays so when six is added.
+    let upper = (bytes | bytes.wrapping_add(EACH * 0x06)) & (EACH * 0xf0);
+    if upper != EACH * 0x30 || bytes & (EACH * 0xf0) != EACH * 0x30 {
+        return None;
+    }
+    let digits = bytes - EACH * 0x30;
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
 #[cfg(test)]
@@ -84,6 +104,14 @@ mod tests {
                 prop_assert_eq!(own.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()));
                 prop_assert_eq!(is_whole, !own.contains('.'));
                 prop_assert!(!text[len..].starts_with(|c: char| c.is_ascii_digit()));
+            }
+        }
+
+        #[test]
+        fn eight_digits_are_read_at_once(text in "[0-9]{8}|[/-:]{8}|[0-9]{7}.", noise: [u8; 8]) {
+            for bytes in [text.as_bytes().first_chunk().unwrap(), &noise] {
+                let text = std::str::from_utf8(bytes).ok().filter(|_| bytes.iter().all(u8::is_ascii_digit));
+                prop_assert_eq!(eight_digits(bytes), text.map(|text| text.parse().unwrap()));
             }
         }
 

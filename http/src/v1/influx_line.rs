@@ -165,7 +165,7 @@ impl<'a> Cursor<'a> {
             return self.quoted().map(Cow::Owned);
         }
         let is_end = |byte: &u8| matches!(byte, b' ' | b',' | b'=' | b'\\');
-        let end = text.as_bytes().iter().position(|byte| is_end(byte)).unwrap_or(text.len());
+        let end = text.as_bytes().iter().position(is_end).unwrap_or(text.len());
         if !text[end..].starts_with('\\') {
             self.0 = &text[end..];
             return if end == 0 { Err(Malformed) } else { Ok(text[..end].into()) };
