@@ -63,20 +63,29 @@ fn text(bytes: &[u8], accepts: impl Fn(&str) -> bool) -> bool {
     std::str::from_utf8(bytes).is_ok_and(accepts)
 }
 
-struct Names;
+#[derive(Default, PartialEq)]
+struct Samples(Vec<(Sample, Vec<u8>)>);
 
-impl Sink for Names {
+impl Sink for Samples {
     fn push(&mut self, sample: &Sample, name: &[u8]) {
         assert_eq!(usize::from(sample.name_len), name.len());
         assert!(std::str::from_utf8(name).is_ok_and(|name| !name.is_empty()));
+        self.0.push((*sample, name.to_vec()));
     }
 }
 
-/// A datagram in both profiles; accepted if no line was refused. Every line has one outcome.
+/// A datagram in both profiles, twice; accepted if no line was refused. Every line has one outcome, and the same once it is
+/// known.
 pub fn statsd(bytes: &[u8]) -> bool {
     let counters = ListenerCounters::default();
     for profile in [Profile::Native, Profile::Gnocchi] {
-        Parser::new(Naming::new(1)).text(profile, bytes, &counters, &mut Names);
+        let mut parser = Parser::new(Naming::new(1));
+        let [first, second] = [(); 2].map(|()| {
+            let mut samples = Samples::default();
+            parser.text(profile, bytes, &counters, &mut samples);
+            samples
+        });
+        assert!(first == second);
     }
     let outcomes = [&counters.events, &counters.checks].map(|counter| counter.get()).iter().sum::<u64>()
         + counters.lines_accepted()

@@ -42,6 +42,14 @@ pub const RESOURCE_CHARS_MAX: usize = 289;
 pub const RATE_MIN: f64 = 1e-9;
 /// Characters of a unit: what the index takes.
 pub const UNIT_CHARS_MAX: usize = 31;
+/// Lines that a listener knows without reading them again: as many as fit a table of 2^14 places.
+pub const MEMO_LINES: usize = 7 << 11;
+/// Bytes of their texts and names.
+pub const MEMO_TEXT_BYTES: usize = 3 << 20;
+/// Bytes of one of them.
+pub const MEMO_LINE_BYTES: usize = 2048;
+/// Lines that were not known, since no more are added, until all known ones are forgotten.
+pub const MEMO_MISSES: u32 = 1 << 20;
 /// Bytes of the longest name that rides along: its parts and what separates them.
 pub const NAME_BYTES_MAX: usize = 4 * (METRIC_CHARS_MAX + RESOURCE_CHARS_MAX + UNIT_CHARS_MAX) + 2;
 

@@ -222,7 +222,8 @@ impl SeriesIds {
 
     /// The id of the series that `name` (`[resource NUL] metric`, without unit) belongs to. Kind, profile
     /// and the presence of a resource choose the seed, so they tell series of one name apart.
-    #[inline]
+    // Out of line: inlined, its terms of the length are kept up to date in the loops that find it.
+    #[inline(never)]
     pub fn id(&self, kind: Kind, flags: Flags, name: &[u8]) -> MetricId {
         let variant =
             (kind.index() as u64) << 8 | u64::from(flags.0 & Flags::HAS_RESOURCE.with(Flags::GNOCCHI).0);

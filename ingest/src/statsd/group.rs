@@ -65,8 +65,8 @@ impl<'a> Group<'a> {
     fn field(&mut self, text: &'a [u8], tags: &mut Tags<'a>) -> Result<Next<'a>, DropReason> {
         if let Some(text) = text.strip_prefix(b"@") {
             let (rate, next) = split_at_colon_too(text);
-            self.rate = sample_rate(trim(rate)).ok_or(BadRate)?;
-            self.rate_billionths = (self.rate * f64::from(RATE_ONE)).round() as u32;
+            self.rate = number::decimal(trim(rate)).and_then(sample_rate).ok_or(BadRate)?;
+            self.rate_billionths = billionths(self.rate);
             return Ok(next);
         }
         let (field, next) = split(text);
@@ -96,9 +96,15 @@ fn kind(wire_type: &[u8]) -> Option<(Kind, bool)> {
 }
 
 /// Above zero, and no smaller than a billionth; rates above 1 are 1.
-fn sample_rate(text: &[u8]) -> Option<f64> {
-    let rate = number::decimal(text)?;
-    (rate >= RATE_MIN).then_some(rate.min(1.0))
+#[inline]
+pub(super) fn sample_rate(number: f64) -> Option<f64> {
+    (number >= RATE_MIN).then_some(number.min(1.0))
+}
+
+/// A rate in billionths, to the nearest: half of one is the least that comes here, so the sum is exact.
+#[inline]
+pub(super) fn billionths(rate: f64) -> u32 {
+    (rate * f64::from(RATE_ONE) + 0.5) as u32
 }
 
 fn split(text: &[u8]) -> (&[u8], Next<'_>) {

@@ -1,9 +1,11 @@
 //! Metric lines: the grammar's heart. A line is collected whole, then handed on, or not at all.
 
-use orzo_model::DropReason::{self, BadRate, BadValue, NegativeTimer};
+use memchr::memchr;
+use orzo_model::DropReason::{self, BadRate, BadValue, NegativeTimer, NoColon};
 use orzo_model::{Flags, Kind, Profile, Sample, SeriesIds};
 
 use super::group::Group;
+use super::memo::{Key, Memo};
 use super::name::{self, Name};
 use super::tags::Tags;
 use super::{Naming, Sink, number, trim};
@@ -15,6 +17,28 @@ enum Place {
     Line,
     /// At this offset among the composed names.
     Composed(usize),
+    /// At this offset in what is known.
+    Known(usize),
+}
+
+/// What all samples of a group have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Common {
+    /// All but the value.
+    pub(super) sample: Sample,
+    /// In (0, 1].
+    pub(super) rate: f64,
+    /// Whether a sign in the values' text means anything.
+    pub(super) signs: bool,
+}
+
+impl Common {
+    /// The value if it is one number without a sign, of few digits: neither a rate nor a type makes that a fault.
+    #[inline(always)]
+    fn short_number(&self, text: &[u8]) -> Option<f64> {
+        let is_unsigned = text.first().is_some_and(u8::is_ascii_digit) && self.sample.kind != Kind::Set;
+        if is_unsigned { number::short(text) } else { None }
+    }
 }
 
 /// Reads metric lines; keeps the buffers between them.
@@ -25,11 +49,13 @@ pub(super) struct MetricLines {
     samples: Vec<(Sample, Place)>,
     /// Names that had to be put together.
     names: Vec<u8>,
+    memo: Memo,
 }
 
 impl MetricLines {
     pub(super) fn new(naming: Naming) -> Self {
-        MetricLines { ids: SeriesIds::new(naming.salt), naming, samples: Vec::new(), names: Vec::new() }
+        let (ids, memo) = (SeriesIds::new(naming.salt), Memo::new(naming.salt));
+        MetricLines { ids, naming, samples: Vec::new(), names: Vec::new(), memo }
     }
 
     /// How names become ids.
@@ -50,23 +76,59 @@ impl MetricLines {
         line: &[u8],
         sink: &mut impl Sink,
     ) -> Result<(Kind, usize), DropReason> {
-        let mut name = Name::default();
-        let rest = name.split(line)?;
+        let colon = memchr(b':', line).ok_or(NoColon)?;
+        let (name, rest) = (&line[..colon], &line[colon + 1..]);
+        let key = self.memo.key(profile, name, rest);
         self.samples.clear();
+        if let Some(key) = &key
+            && let Some((common, at)) = self.memo.find(key)
+        {
+            if let Some(number) = common.short_number(key.values) {
+                let sample = Sample { value: number.to_bits(), ..common.sample };
+                sink.push(&sample, &self.memo.name(at)[..usize::from(sample.name_len)]);
+                return Ok((sample.kind, 1));
+            }
+            let is_packed = self.values(key.values, &common, Place::Known(at))?;
+            self.hand_on(line, Flags::DOGSTATSD.when(is_packed), sink);
+        } else {
+            let shared = self.collect(profile, name, rest, key.as_ref())?;
+            self.hand_on(line, shared, sink);
+        }
+        Ok((self.samples[0].0.kind, self.samples.len()))
+    }
+
+    /// The long way: collects the samples of a line that is not known. Returns flags that all of them have.
+    fn collect(
+        &mut self,
+        profile: Profile,
+        name: &[u8],
+        rest: &[u8],
+        key: Option<&Key<'_>>,
+    ) -> Result<Flags, DropReason> {
         self.names.clear();
+        let mut parts = Name::default();
+        parts.read(name)?;
         let mut tags = Tags::default();
         let mut shared = Flags::NONE;
         let mut next = Some(rest);
         while let Some(text) = next {
-            name.tags_into(&mut tags)?;
+            parts.tags_into(&mut tags)?;
             let (group, after) = Group::read(text, &mut tags)?;
-            let (template, place) = self.template(profile, &name, &tags, &group)?;
-            let is_packed = self.values(&group, template, place)?;
+            let (common, place) = self.template(profile, &parts, &tags, &group)?;
+            let is_packed = self.values(group.values, &common, place)?;
             shared = shared.with(Flags::DOGSTATSD.when(group.dogstatsd || is_packed));
+            let is_alone = after.is_none() && text.len() == rest.len();
+            if let (Some(key), None, true) = (key, group.seconds, is_alone) {
+                let composed = |at| &self.names[at..at + usize::from(common.sample.name_len)];
+                self.memo.insert(
+                    key,
+                    &common,
+                    if let Place::Composed(at) = place { composed(at) } else { name },
+                );
+            }
             next = after;
         }
-        self.hand_on(line, shared, sink);
-        Ok((self.samples[0].0.kind, self.samples.len()))
+        Ok(shared)
     }
 
     /// What all samples of a group have in common, and where their name is.
@@ -77,7 +139,7 @@ impl MetricLines {
         name: &Name<'_>,
         tags: &Tags<'_>,
         group: &Group<'_>,
-    ) -> Result<(Sample, Place), DropReason> {
+    ) -> Result<(Common, Place), DropReason> {
         let is_native = profile == Profile::Native;
         // The reference's profile knows arrival times only.
         let seconds = group.seconds.filter(|_| is_native);
@@ -88,51 +150,50 @@ impl MetricLines {
             (kind, _) => (kind, Flags::NONE, group.rate_billionths),
         };
         let flags = time.with(Flags::GNOCCHI.when(!is_native));
-        let sample = |id, flags, name_len: usize| Sample {
-            id,
-            value: 0,
-            aux,
-            name_len: u16::try_from(name_len).expect("limits.rs bounds names that ride along"),
-            kind,
-            flags,
+        let flags = flags.with(Flags::DOGSTATSD.when(group.dogstatsd));
+        let common = |id, flags, name_len: usize| {
+            let name_len = u16::try_from(name_len).expect("limits.rs bounds names that ride along");
+            let sample = Sample { id, value: 0, aux, name_len, kind, flags };
+            Common { sample, rate: group.rate, signs: group.signs }
         };
         if is_native
             && tags.is_empty()
             && let Some(written) = name.as_written()
         {
-            return Ok((sample(self.ids.id(kind, flags, written), flags, written.len()), Place::Line));
+            return Ok((common(self.ids.id(kind, flags, written), flags, written.len()), Place::Line));
         }
         let start = self.names.len();
         let suffix = (!is_native).then_some(kind);
         let composed = name::compose(&mut self.names, name, tags, &self.naming, suffix)?;
         let flags = flags.with(composed.flags);
         let id = self.ids.id(kind, flags, &self.names[start..start + composed.identity_len]);
-        Ok((sample(id, flags, composed.len), Place::Composed(start)))
+        Ok((common(id, flags, composed.len), Place::Composed(start)))
     }
 
     /// Collects the values of a group. True if they were packed: several in one place.
     #[inline(always)]
-    fn values(&mut self, group: &Group<'_>, template: Sample, place: Place) -> Result<bool, DropReason> {
+    fn values(&mut self, text: &[u8], common: &Common, place: Place) -> Result<bool, DropReason> {
+        let template = common.sample;
         let mut collect = |value, sign| {
             let flags = template.flags.with(sign);
             self.samples.push((Sample { value, flags, ..template }, place));
         };
-        if group.kind == Kind::Set {
-            let member = trim(group.values);
+        if template.kind == Kind::Set {
+            let member = trim(text);
             if member.is_empty() {
                 return Err(BadValue);
             }
             collect(self.ids.member(member), Flags::NONE);
             return Ok(false);
         }
-        let mut items = group.values.split(|&byte| byte == b':');
+        let mut items = text.split(|&byte| byte == b':');
         let mut count = 0;
         let mut is_empty = true;
         for item in items.by_ref().map(trim) {
             count += 1;
             if let Some(&first) = item.first() {
-                let sign = Flags::SIGNED.when(group.signs && matches!(first, b'+' | b'-'));
-                collect(value(group, template.kind, item)?.to_bits(), sign);
+                let sign = Flags::SIGNED.when(common.signs && matches!(first, b'+' | b'-'));
+                collect(value(common, item)?.to_bits(), sign);
                 is_empty = false;
             }
         }
@@ -147,6 +208,7 @@ impl MetricLines {
             let name = match *place {
                 Place::Line => &line[..len],
                 Place::Composed(at) => &self.names[at..at + len],
+                Place::Known(at) => &self.memo.name(at)[..len],
             };
             sink.push(&Sample { flags: sample.flags.with(shared), ..*sample }, name);
         }
@@ -155,12 +217,12 @@ impl MetricLines {
 
 /// One value. Of a counter with a time it is divided by the rate; of others the shard does that.
 #[inline]
-fn value(group: &Group<'_>, kind: Kind, text: &[u8]) -> Result<f64, DropReason> {
+fn value(common: &Common, text: &[u8]) -> Result<f64, DropReason> {
     let number = number::decimal(text).ok_or(BadValue)?;
-    match group.kind {
+    match common.sample.kind {
         Kind::Timer if number < 0.0 => Err(NegativeTimer),
-        Kind::Counter if group.rate < 1.0 => {
-            let scaled = number / group.rate;
+        kind @ (Kind::Counter | Kind::CounterAt) if common.rate < 1.0 => {
+            let scaled = number / common.rate;
             match (scaled.is_finite(), kind) {
                 (false, _) => Err(BadRate),
                 (true, Kind::CounterAt) => Ok(scaled),

@@ -8,12 +8,16 @@
 //! field  = "@" rate / "#" tags / "T" seconds / "c:" … / "e:" … / "card:" … / anything (ignored)
 //! ```
 //!
-//! Nothing here allocates once its buffers have grown to the longest line seen. Bad input is a counted
-//! outcome, and a bad line never affects another.
+//! Three ways, of which each says what the one after it would: lines of a name and a number are read from their end
+//! (`plain.rs`), lines whose name and tags came before are known by these (`memo.rs`), all others are taken apart.
+//!
+//! Nothing here allocates once its buffers have grown to the longest line seen, and the memo to its bound. Bad input is a
+//! counted outcome, and a bad line never affects another.
 
 mod event;
 mod group;
 mod line;
+mod memo;
 mod name;
 mod number;
 #[cfg(test)]
@@ -125,9 +129,19 @@ pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
             None => (text, None),
         };
         rest = after;
-        Some(trim(line.strip_suffix(b"\r").unwrap_or(line)))
+        Some(trim_line(line))
     })
     .filter(|line| !line.is_empty())
+}
+
+/// Without a CR at its end, then without blanks at both.
+#[inline]
+fn trim_line(line: &[u8]) -> &[u8] {
+    match line {
+        // What is cut off is no more than a space.
+        [first, .., last] if *first > b' ' && *last > b' ' => line,
+        _ => trim(line.strip_suffix(b"\r").unwrap_or(line)),
+    }
 }
 
 /// Without blanks (spaces and tabs) at both ends.

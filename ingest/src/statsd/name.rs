@@ -1,7 +1,7 @@
 //! From the text before the `:` and the tags to the name that rides along with a sample.
 
 use memchr::{memchr, memchr3};
-use orzo_model::DropReason::{self, EmptyName, NameTooLong, NoColon};
+use orzo_model::DropReason::{self, EmptyName, NameTooLong};
 use orzo_model::{Flags, Kind, Names};
 
 use super::tags::Tags;
@@ -25,21 +25,18 @@ pub(super) struct Name<'a> {
 }
 
 impl<'a> Name<'a> {
-    /// Cuts the name off a line, and the tags out of the name. Returns what follows the `:`.
+    /// Takes the text before the `:` apart.
     ///
     /// Into `self`, since a struct of this size that travels in a `Result` is copied in pieces that do not
     /// match those it was written in, and each copy stalls.
     #[inline(always)]
-    pub(super) fn split(&mut self, line: &'a [u8]) -> Result<&'a [u8], DropReason> {
-        let colon = memchr(b':', line).ok_or(NoColon)?;
-        let (text, rest) = (&line[..colon], &line[colon + 1..]);
+    pub(super) fn read(&mut self, text: &'a [u8]) -> Result<(), DropReason> {
         if text.is_empty() || scan::has_special(text) {
-            self.cut(text)?;
-        } else {
-            self.head = text;
-            self.plain = text.len() <= METRIC_CHARS_MAX;
+            return self.cut(text);
         }
-        Ok(rest)
+        self.head = text;
+        self.plain = text.len() <= METRIC_CHARS_MAX;
+        Ok(())
     }
 
     #[inline(never)]
@@ -96,7 +93,7 @@ pub(super) fn compose(
 ) -> Result<Composed, DropReason> {
     let start = out.len();
     let (taken, has_resource) = compose_resource(out, tags, naming);
-    let unit = tags.place(Some(UNIT_TAG)).filter(|at| fits(tags.get(*at).1, UNIT_CHARS_MAX));
+    let unit = tags.place(Some(UNIT_TAG)).filter(|at| fits(tags.value(*at), UNIT_CHARS_MAX));
     let unit = unit.filter(|at| taken & 1 << at == 0);
 
     let metric = out.len();
@@ -116,7 +113,7 @@ pub(super) fn compose(
     if let Some(at) = unit {
         out.push(Names::SEPARATOR);
         let unit = out.len();
-        out.extend_from_slice(tags.get(at).1);
+        out.extend_from_slice(tags.value(at));
         clean(&mut out[unit..]);
     }
     let flags = has_resource.with(Flags::HAS_UNIT.when(unit.is_some()));
@@ -139,10 +136,10 @@ fn compose_resource(out: &mut Vec<u8>, tags: &Tags<'_>, naming: &Naming) -> (u64
         out.truncate(start);
     }
     let tag = tags.place(naming.resource_tag.as_deref());
-    let Some(at) = tag.filter(|at| fits(tags.get(*at).1, RESOURCE_CHARS_MAX)) else {
+    let Some(at) = tag.filter(|at| fits(tags.value(*at), RESOURCE_CHARS_MAX)) else {
         return (0, Flags::NONE);
     };
-    out.extend_from_slice(tags.get(at).1);
+    out.extend_from_slice(tags.value(at));
     clean(&mut out[start..]);
     out.push(Names::SEPARATOR);
     (1 << at, Flags::HAS_RESOURCE)
@@ -151,12 +148,10 @@ fn compose_resource(out: &mut Vec<u8>, tags: &Tags<'_>, naming: &Naming) -> (u64
 /// Appends those tags whose places have a bit, each behind a comma, but the first behind `before`.
 #[inline]
 fn compose_tags(out: &mut Vec<u8>, tags: &Tags<'_>, chosen: u64, mut before: Option<u8>) {
-    for (at, (key, value)) in tags.iter().enumerate() {
+    for (at, tag) in tags.iter().enumerate() {
         if chosen & 1 << at != 0 {
             out.extend(before);
-            out.extend_from_slice(key);
-            out.push(b'=');
-            out.extend_from_slice(value);
+            tag.append_to(out);
             before = Some(b',');
         }
     }
@@ -195,14 +190,12 @@ mod tests {
         expected: Result<&str, DropReason>,
     ) {
         let mut out = b"before".to_vec();
-        let line = format!("{name}:rest");
-        let mut name = Name::default();
-        let composed = name.split(line.as_bytes()).and_then(|rest| {
-            assert_eq!(rest, b"rest");
+        let mut parts = Name::default();
+        let composed = parts.read(name.as_bytes()).and_then(|()| {
             let mut tags = Tags::default();
-            name.tags_into(&mut tags)?;
+            parts.tags_into(&mut tags)?;
             tags.add_field(field.as_bytes())?;
-            compose(&mut out, &name, &tags, naming, suffix)
+            compose(&mut out, &parts, &tags, naming, suffix)
         });
         let seen = composed.map(|composed| {
             let bytes = &out[b"before".len()..];

@@ -7,28 +7,96 @@ pub(super) const EXACT_DIGITS: usize = 15;
 /// that is or becomes infinite.
 #[inline]
 pub(super) fn decimal(text: &[u8]) -> Option<f64> {
-    match short_integer(text) {
-        Some(integer) => Some(integer),
+    match short(text) {
+        Some(number) => Some(number),
         None => any_decimal(text),
     }
 }
 
-/// The common case: up to 15 digits.
+/// The common case: optional sign, up to 15 digits, perhaps a point.
 #[inline]
-fn short_integer(text: &[u8]) -> Option<f64> {
-    if text.is_empty() || text.len() > EXACT_DIGITS {
+pub(super) fn short(text: &[u8]) -> Option<f64> {
+    let (is_negative, unsigned) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    if unsigned.len() > EXACT_DIGITS + 1 {
         return None;
     }
-    // Signed: the conversion is one instruction.
-    let mut sum = 0i64;
-    for byte in text {
+    let (mut sum, mut count, mut divisor) = (0, 0, 0);
+    for byte in unsigned {
         let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
+        if digit <= 9 {
+            sum = sum * 10 + i64::from(digit);
+            divisor *= 10;
+            count += 1;
+        } else if *byte == b'.' && divisor == 0 {
+            divisor = 1;
+        } else {
             return None;
         }
-        sum = sum * 10 + i64::from(digit);
     }
-    Some(sum as f64)
+    let magnitude = quotient(sum, divisor.max(1));
+    let number = if is_negative { -magnitude } else { magnitude };
+    (1..=EXACT_DIGITS).contains(&count).then_some(number)
+}
+
+/// The number that so many digits spell, `divisor` being a power of ten that has no more of them. A double holds both, and
+/// their quotient is rounded once, as the text would be: the same to the bit.
+#[inline(always)]
+fn quotient(digits: i64, divisor: i64) -> f64 {
+    // Signed: the conversion is one instruction.
+    digits as f64 / divisor as f64
+}
+
+/// A run of up to [`Digits::MAX`] digits: two of them are one that a double holds.
+#[derive(Clone, Copy)]
+pub(super) struct Digits {
+    pub(super) value: i64,
+    pub(super) count: usize,
+}
+
+impl Digits {
+    pub(super) const MAX: usize = 7;
+
+    const POWERS: [i64; Digits::MAX + 1] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+    /// The number that these and the others spell together.
+    #[inline(always)]
+    pub(super) fn followed_by(self, others: Digits) -> i64 {
+        self.value * Self::POWERS[others.count] + others.value
+    }
+
+    /// The number with these digits before the point and those behind it, if there is any.
+    #[inline(always)]
+    pub(super) fn with_fraction(self, fraction: Digits) -> Option<f64> {
+        let number = || quotient(self.followed_by(fraction), Self::POWERS[fraction.count]);
+        (self.count + fraction.count > 0).then(number)
+    }
+}
+
+/// What stands before the digits at the end, and these; of a longer run a part stays before them.
+///
+/// Eight bytes at a time in a register.
+#[inline(always)]
+pub(super) fn split_digits(text: &[u8]) -> (&[u8], Digits) {
+    const LOW: u64 = u64::MAX / 0xff;
+    let word = match text.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => text.iter().fold(0, |word, byte| word >> 8 | u64::from(*byte) << 56),
+    };
+    // Digits are 0 to 9 now. In the high bit of each byte: whether it is none; the lowest byte counts as none.
+    let digits = word ^ LOW * u64::from(b'0');
+    let others = (((digits & (LOW * 0x7f)) + LOW * (0x7f - 9)) | digits) & (LOW * 0x80) | 0x80;
+    let count = others.leading_zeros() / 8;
+    // Zeros take the places of the others. Then neighbours are added, each time half as many and twice as wide.
+    let ones = digits & u64::MAX.checked_shl(u64::BITS - 8 * count).unwrap_or(0);
+    let pairs = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    let value = (fours * 10_000 + (fours >> 32)) & 0xffff_ffff;
+    let count = count as usize;
+    (&text[..text.len() - count], Digits { value: value as i64, count })
 }
 
 fn any_decimal(text: &[u8]) -> Option<f64> {
@@ -101,7 +169,58 @@ mod tests {
         }
     }
 
+    #[test]
+    fn digits_at_the_end_are_split_off() {
+        for text in [
+            "",
+            ":",
+            "1",
+            "12:345",
+            "a.0",
+            "\u{0}\u{1}7",
+            "x:1234567",
+            "12345678",
+            "123456789:",
+            "é12",
+            "/0:9",
+            "é\u{3a}9",
+        ] {
+            let count = text.bytes().rev().take_while(u8::is_ascii_digit).count().min(Digits::MAX);
+            let (before, digits) = text.split_at(text.len() - count);
+            let (seen, Digits { value, count: seen_count }) = split_digits(text.as_bytes());
+            assert_eq!(
+                (seen, value, seen_count),
+                (before.as_bytes(), digits.parse().unwrap_or(0), count),
+                "{text}"
+            );
+        }
+        for byte in 0..=255 {
+            let (_, digits) = split_digits(&[b'1', byte, b'2', b'3']);
+            assert_eq!(digits.count, if byte.is_ascii_digit() { 4 } else { 2 }, "{byte}");
+            assert_eq!(
+                split_digits(&[b'1', b'2', byte]).1.count,
+                if byte.is_ascii_digit() { 3 } else { 0 },
+                "{byte}"
+            );
+        }
+    }
+
     proptest! {
+        #[test]
+        fn digits_equal_their_twin(text in "[0-9:.]{0,20}", fraction in 0u64..10_000_000) {
+            let (before, digits) = split_digits(text.as_bytes());
+            let end = &text[before.len()..];
+            prop_assert!(end.chars().all(|c| c.is_ascii_digit()));
+            prop_assert!(digits.count == Digits::MAX || !before.last().is_some_and(u8::is_ascii_digit));
+            prop_assert_eq!(digits.value, end.parse().unwrap_or(0));
+            let fraction = fraction.to_string();
+            let (_, last) = split_digits(fraction.as_bytes());
+            let spelled = format!("0{end}.{fraction}");
+            prop_assert_eq!(digits.with_fraction(last).map(f64::to_bits), slow_decimal(&spelled).map(f64::to_bits));
+            let spelled = format!("{end}{fraction}");
+            prop_assert_eq!(Some(digits.followed_by(last)), spelled.parse().ok());
+        }
+
         #[test]
         fn decimal_equals_its_twin(text in "[-+]?[0-9]{0,20}\\.?[0-9]{0,20}([eE][-+]?[0-9]{0,4})?|[-+.eE0-9infax_]{0,8}") {
             prop_assert_eq!(decimal(text.as_bytes()).map(f64::to_bits), slow_decimal(&text).map(f64::to_bits));

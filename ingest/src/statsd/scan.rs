@@ -1,34 +1,49 @@
 //! Whether a name needs more than a copy.
 
 /// Bytes that make a name more than plain: starts of tags, what names may not hold, our own separator.
-#[inline(always)]
-fn is_special(byte: u8) -> bool {
-    // Without branches.
-    (byte == b'[') | (byte == b',') | (byte == b'#') | (byte == b';') | (byte == b'/') | (byte == 0)
-}
+const SPECIAL: [u8; 6] = *b"[,#;/\0";
+const SPECIAL_OR_COLON: [u8; 7] = *b":[,#;/\0";
 
 /// Whether any byte of `text` is special.
 #[inline]
 pub(super) fn has_special(text: &[u8]) -> bool {
-    has(text, is_special)
+    has(text, SPECIAL)
 }
 
 /// Whether any byte of `text` is special, or a colon.
 #[inline(always)]
 pub(super) fn has_special_or_colon(text: &[u8]) -> bool {
-    has(text, |byte| is_special(byte) | (byte == b':'))
+    has(text, SPECIAL_OR_COLON)
 }
 
-/// In blocks of 16 without an early exit in them, which the compiler turns into vector instructions; the last block
-/// overlaps the one before. A quarter of the time of a loop with a table, at twenty bytes.
+/// Looks for the least difference from any wanted byte, place by place in blocks of 16, the last of which overlaps the one
+/// before. Differences and minima are what the compiler turns into vector instructions, two for each wanted byte; of
+/// comparisons it makes five times as many.
 #[inline(always)]
-fn has(text: &[u8], test: impl Fn(u8) -> bool + Copy) -> bool {
-    let any = |block: &[u8; BLOCK]| block.iter().fold(false, |any, &byte| any | test(byte));
+fn has<const N: usize>(text: &[u8], wanted: [u8; N]) -> bool {
     let (blocks, rest) = text.as_chunks::<BLOCK>();
-    match text.last_chunk::<BLOCK>() {
-        Some(last) => blocks.iter().any(any) || any(last),
-        None => rest.iter().any(|&byte| test(byte)),
+    let least = blocks.iter().fold([u8::MAX; BLOCK], |least, block| least_difference(least, block, wanted));
+    let least = match text.last_chunk::<BLOCK>() {
+        Some(last) => least_difference(least, last, wanted),
+        None => {
+            let mut padded = [u8::MAX; BLOCK];
+            padded[..rest.len()].copy_from_slice(rest);
+            least_difference(least, &padded, wanted)
+        }
+    };
+    least.iter().fold(u8::MAX, |least, other| least.min(*other)) == 0
+}
+
+#[inline(always)]
+fn least_difference<const N: usize>(
+    mut least: [u8; BLOCK],
+    block: &[u8; BLOCK],
+    wanted: [u8; N],
+) -> [u8; BLOCK] {
+    for (least, byte) in least.iter_mut().zip(block) {
+        *least = wanted.iter().fold(*least, |least, wanted| least.min(byte ^ wanted));
     }
+    least
 }
 
 const BLOCK: usize = 16;
@@ -41,7 +56,7 @@ mod tests {
     fn finds_each_special_byte_at_each_place() {
         for len in 0..70 {
             for byte in 0..=255u8 {
-                let special = len > 0 && is_special(byte);
+                let special = len > 0 && SPECIAL.contains(&byte);
                 assert_eq!(has_special(&vec![byte; len]), special);
                 assert_eq!(has_special_or_colon(&vec![byte; len]), special || len > 0 && byte == b':');
             }

@@ -1,14 +1,45 @@
 //! The tags of one sample, sorted by key, whatever style they were written in.
 
+use std::cmp::Ordering;
+
 use arrayvec::ArrayVec;
-use memchr::{memchr, memchr2};
 use orzo_model::DropReason;
 
 use crate::limits::TAGS_MAX;
 
-/// Keys and values in the order of the keys; of equal keys the last one written.
+/// Key and value, with one byte between them, as they were written; or a key alone.
+#[derive(Clone, Copy)]
+pub(super) struct Tag<'a> {
+    text: &'a [u8],
+    key_len: usize,
+}
+
+impl<'a> Tag<'a> {
+    #[inline]
+    pub(super) fn key(&self) -> &'a [u8] {
+        &self.text[..self.key_len]
+    }
+
+    #[inline]
+    pub(super) fn value(&self) -> &'a [u8] {
+        self.text.get(self.key_len + 1..).unwrap_or_default()
+    }
+
+    /// Appends `key=value`.
+    #[inline]
+    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+        let between = out.len() + self.key_len;
+        out.extend_from_slice(self.text);
+        match out.get_mut(between) {
+            Some(byte) => *byte = b'=',
+            None => out.push(b'='),
+        }
+    }
+}
+
+/// Tags in the order of their keys; of equal keys the last one written.
 #[derive(Default)]
-pub(super) struct Tags<'a>(ArrayVec<(&'a [u8], &'a [u8]), TAGS_MAX>);
+pub(super) struct Tags<'a>(ArrayVec<Tag<'a>, TAGS_MAX>);
 
 impl<'a> Tags<'a> {
     #[inline]
@@ -24,69 +55,85 @@ impl<'a> Tags<'a> {
     /// Where the tag with this key is.
     #[inline]
     pub(super) fn place(&self, key: Option<&[u8]>) -> Option<usize> {
-        self.0.iter().position(|(other, _)| Some(*other) == key)
+        self.0.iter().position(|tag| Some(tag.key()) == key)
     }
 
     /// Which tags have one of these keys and a value, as bits by their places.
     #[inline]
     pub(super) fn among(&self, keys: &[Box<[u8]>]) -> u64 {
         const { assert!(TAGS_MAX <= u64::BITS as usize) }
-        let chosen = |(key, value): &(&[u8], &[u8])| {
-            u64::from(!value.is_empty() && keys.iter().any(|chosen| **chosen == **key))
+        let chosen = |tag: &Tag<'_>| {
+            u64::from(!tag.value().is_empty() && keys.iter().any(|chosen| **chosen == *tag.key()))
         };
         self.0.iter().enumerate().fold(0, |bits, (at, tag)| bits | chosen(tag) << at)
     }
 
-    /// Key and value of the tag at `place`.
+    /// The value of the tag at `place`.
     #[inline]
-    pub(super) fn get(&self, place: usize) -> (&'a [u8], &'a [u8]) {
-        self.0[place]
+    pub(super) fn value(&self, place: usize) -> &'a [u8] {
+        self.0[place].value()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        self.0.iter().copied()
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Tag<'a>> {
+        self.0.iter()
     }
 
     /// Items of a `#` field: `key:value` or `key`, split at `,`.
-    pub(super) fn add_field(&mut self, mut text: &'a [u8]) -> Result<(), DropReason> {
-        while let Some(comma) = memchr(b',', text) {
-            self.add_item(&text[..comma], b':')?;
-            text = &text[comma + 1..];
-        }
-        self.add_item(text, b':')
+    pub(super) fn add_field(&mut self, text: &'a [u8]) -> Result<(), DropReason> {
+        self.add_items(text, b':', b',')
     }
 
     /// Items cut out of a name: `key=value` or `key`, split at `,` and at `also`.
-    pub(super) fn add_from_name(&mut self, mut text: &'a [u8], also: u8) -> Result<(), DropReason> {
-        while let Some(end) = memchr2(b',', also, text) {
-            self.add_item(&text[..end], b'=')?;
-            text = &text[end + 1..];
-        }
-        self.add_item(text, b'=')
+    pub(super) fn add_from_name(&mut self, text: &'a [u8], also: u8) -> Result<(), DropReason> {
+        self.add_items(text, b'=', also)
     }
 
-    fn add_item(&mut self, item: &'a [u8], between: u8) -> Result<(), DropReason> {
-        if item.is_empty() {
-            return Ok(());
-        }
-        match memchr(between, item) {
-            Some(at) => self.insert(&item[..at], &item[at + 1..]),
-            None => self.insert(item, b""),
+    /// Byte by byte: items are too short for a search to be worth its call.
+    #[inline(always)]
+    fn add_items(&mut self, mut text: &'a [u8], between: u8, also: u8) -> Result<(), DropReason> {
+        let is_end = |byte: u8| byte == b',' || byte == also;
+        loop {
+            let key_len = find(text, |byte| byte == between || is_end(byte));
+            let len = key_len + find(&text[key_len..], is_end);
+            if len > 0 {
+                self.add(Tag { text: &text[..len], key_len })?;
+            }
+            match text.get(len + 1..) {
+                Some(rest) => text = rest,
+                None => return Ok(()),
+            }
         }
     }
 
     /// Insertion sort: tags are few, and clients tend to send them in the same order.
-    fn insert(&mut self, key: &'a [u8], value: &'a [u8]) -> Result<(), DropReason> {
-        let place = self.0.iter().rposition(|(other, _)| *other <= key);
-        match place {
-            Some(at) if self.0[at].0 == key => self.0[at].1 = value,
-            _ => {
-                let at = place.map_or(0, |at| at + 1);
-                self.0.try_insert(at, (key, value)).map_err(|_| DropReason::TooManyTags)?;
+    #[inline]
+    fn add(&mut self, tag: Tag<'a>) -> Result<(), DropReason> {
+        let mut place = self.0.len();
+        while let Some(before) = place.checked_sub(1) {
+            match compare(self.0[before].key(), tag.key()) {
+                Ordering::Less => break,
+                Ordering::Equal => {
+                    self.0[before] = tag;
+                    return Ok(());
+                }
+                Ordering::Greater => place = before,
             }
         }
-        Ok(())
+        let added = if place == self.0.len() { self.0.try_push(tag) } else { self.0.try_insert(place, tag) };
+        added.map_err(|_| DropReason::TooManyTags)
     }
+}
+
+/// Where the first such byte is; the length without one.
+#[inline(always)]
+fn find(text: &[u8], is_wanted: impl Fn(u8) -> bool) -> usize {
+    text.iter().position(|&byte| is_wanted(byte)).unwrap_or(text.len())
+}
+
+/// By their first bytes, which nearly always differ, or by all.
+#[inline(always)]
+fn compare(one: &[u8], other: &[u8]) -> Ordering {
+    one.first().cmp(&other.first()).then_with(|| one.cmp(other))
 }
 
 #[cfg(test)]
@@ -98,7 +145,8 @@ mod tests {
         tags.add_from_name(name.as_bytes(), b';').unwrap();
         tags.add_field(field.as_bytes()).unwrap();
         let text = |part| std::str::from_utf8(part).unwrap();
-        let seen: Vec<_> = tags.iter().map(|(key, value)| format!("{}={}", text(key), text(value))).collect();
+        let seen: Vec<_> =
+            tags.iter().map(|tag| format!("{}={}", text(tag.key()), text(tag.value()))).collect();
         assert_eq!(seen.join(" "), expected);
     }
 
