@@ -42,6 +42,8 @@ pub const RESOURCE_CHARS_MAX: usize = 289;
 pub const RATE_MIN: f64 = 1e-9;
 /// Characters of a unit: what the index takes.
 pub const UNIT_CHARS_MAX: usize = 31;
+/// Lines of a text that are looked up one after another before they are read.
+pub const LINES_PER_STEP: usize = 32;
 /// Lines that a listener knows without reading them again: as many as fit a table of 2^14 places.
 pub const MEMO_LINES: usize = 7 << 11;
 /// Bytes of their texts and names.

@@ -64,6 +64,19 @@ impl MetricLines {
         &self.ids
     }
 
+    /// By which a line may be known.
+    #[inline]
+    pub(super) fn key<'a>(&self, profile: Profile, line: &'a [u8]) -> Option<Key<'a>> {
+        let (name, rest) = split(line)?;
+        self.memo.key(profile, name, rest)
+    }
+
+    /// Brings what is known of lines near, before they are read.
+    #[inline]
+    pub(super) fn bring_near<'a>(&self, keys: impl Iterator<Item = &'a Key<'a>>) {
+        self.memo.bring_near(keys);
+    }
+
     /// Reads one line of valid UTF-8 and pushes its samples, all or none. Returns the kind of the first
     /// one and how many there were.
     ///
@@ -74,13 +87,11 @@ impl MetricLines {
         &mut self,
         profile: Profile,
         line: &[u8],
+        key: Option<&Key<'_>>,
         sink: &mut impl Sink,
     ) -> Result<(Kind, usize), DropReason> {
-        let colon = memchr(b':', line).ok_or(NoColon)?;
-        let (name, rest) = (&line[..colon], &line[colon + 1..]);
-        let key = self.memo.key(profile, name, rest);
         self.samples.clear();
-        if let Some(key) = &key
+        if let Some(key) = key
             && let Some((common, at)) = self.memo.find(key)
         {
             if let Some(number) = common.short_number(key.values) {
@@ -91,7 +102,8 @@ impl MetricLines {
             let is_packed = self.values(key.values, &common, Place::Known(at))?;
             self.hand_on(line, Flags::DOGSTATSD.when(is_packed), sink);
         } else {
-            let shared = self.collect(profile, name, rest, key.as_ref())?;
+            let (name, rest) = split(line).ok_or(NoColon)?;
+            let shared = self.collect(profile, name, rest, key)?;
             self.hand_on(line, shared, sink);
         }
         Ok((self.samples[0].0.kind, self.samples.len()))
@@ -213,6 +225,12 @@ impl MetricLines {
             sink.push(&Sample { flags: sample.flags.with(shared), ..*sample }, name);
         }
     }
+}
+
+/// What stands before the first `:` of a line, and what behind it.
+#[inline]
+fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    memchr(b':', line).map(|colon| (&line[..colon], &line[colon + 1..]))
 }
 
 /// One value. Of a counter with a time it is divided by the rate; of others the shard does that.

@@ -28,11 +28,14 @@ mod tags;
 #[cfg(test)]
 mod tests;
 
+use arrayvec::ArrayVec;
 use memchr::memchr;
 use orzo_model::{DropReason, Profile, Sample};
 
 use crate::counters::ListenerCounters;
+use crate::limits::LINES_PER_STEP;
 use line::MetricLines;
+use memo::Key;
 
 pub use event::{AlertType, Event, Priority, ServiceCheck};
 
@@ -77,14 +80,51 @@ impl Parser {
     pub fn text(&mut self, profile: Profile, text: &[u8], counters: &ListenerCounters, sink: &mut impl Sink) {
         // A line break is a boundary of characters: valid text has valid lines.
         let is_valid = std::str::from_utf8(text).is_ok();
+        let mut waiting = Waiting::new();
         for line in lines(text) {
             counters.lines.add(1);
-            let outcome = if is_valid || std::str::from_utf8(line).is_ok() {
-                self.line(profile, line, counters, sink)
-            } else {
-                Err(DropReason::BadUtf8)
-            };
-            if let Err(reason) = outcome {
+            if !is_valid && std::str::from_utf8(line).is_err() {
+                counters.drop_lines(DropReason::BadUtf8, 1);
+            } else if !(waiting.is_empty() && self.plain(profile, line, counters, sink)) {
+                waiting.push((line, self.metrics.key(profile, line)));
+                if waiting.is_full() {
+                    self.lines(profile, &mut waiting, counters, sink);
+                }
+            }
+        }
+        self.lines(profile, &mut waiting, counters, sink);
+    }
+
+    /// Reads a line if it is plain.
+    #[inline(always)]
+    fn plain(
+        &mut self,
+        profile: Profile,
+        line: &[u8],
+        counters: &ListenerCounters,
+        sink: &mut impl Sink,
+    ) -> bool {
+        let plain = if profile == Profile::Native { plain::read(self.metrics.ids(), line) } else { None };
+        if let Some((sample, name)) = &plain {
+            sink.push(sample, name);
+            counters.accepted[sample.kind.index()].add(1);
+            counters.samples.add(1);
+        }
+        plain.is_some()
+    }
+
+    /// Reads the lines that wait, in their order. Out of line, so that the loop over plain ones stays short.
+    #[inline(never)]
+    fn lines(
+        &mut self,
+        profile: Profile,
+        waiting: &mut Waiting<'_>,
+        counters: &ListenerCounters,
+        sink: &mut impl Sink,
+    ) {
+        self.metrics.bring_near(waiting.iter().filter_map(|(_, key)| key.as_ref()));
+        for (line, key) in waiting.drain(..) {
+            if let Err(reason) = self.line(profile, line, key, counters, sink) {
                 counters.drop_lines(reason, 1);
             }
         }
@@ -95,29 +135,30 @@ impl Parser {
         &mut self,
         profile: Profile,
         line: &[u8],
+        key: Option<Key<'_>>,
         counters: &ListenerCounters,
         sink: &mut impl Sink,
     ) -> Result<(), DropReason> {
-        if profile == Profile::Native
-            && let Some((sample, name)) = plain::read(self.metrics.ids(), line)
-        {
-            sink.push(&sample, name);
-            counters.accepted[sample.kind.index()].add(1);
-            counters.samples.add(1);
-        } else if line.starts_with(Event::PREFIX) {
+        if key.is_none() && self.plain(profile, line, counters, sink) {
+            return Ok(());
+        }
+        if line.starts_with(Event::PREFIX) {
             Event::read(line)?;
             counters.events.add(1);
         } else if line.starts_with(ServiceCheck::PREFIX) {
             ServiceCheck::read(line)?;
             counters.checks.add(1);
         } else {
-            let (kind, samples) = self.metrics.read(profile, line, sink)?;
+            let (kind, samples) = self.metrics.read(profile, line, key.as_ref(), sink)?;
             counters.accepted[kind.index()].add(1);
             counters.samples.add(samples as u64);
         }
         Ok(())
     }
 }
+
+/// Lines that are not plain, and those after them, until what is known of all of them was brought near.
+type Waiting<'a> = ArrayVec<(&'a [u8], Option<Key<'a>>), LINES_PER_STEP>;
 
 /// The lines of a text that are not empty, trimmed.
 pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
