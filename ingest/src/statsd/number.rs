@@ -87,7 +87,7 @@ pub(super) fn split_digits(text: &[u8]) -> (&[u8], Digits) {
         None => text.iter().fold(0, |word, byte| word >> 8 | u64::from(*byte) << 56),
     };
     // Digits are 0 to 9 now. In the high bit of each byte: whether it is none; the lowest byte counts as none.
-    let digits = word ^ LOW * u64::from(b'0');
+    let digits = word ^ (LOW * u64::from(b'0'));
     let others = (((digits & (LOW * 0x7f)) + LOW * (0x7f - 9)) | digits) & (LOW * 0x80) | 0x80;
     let count = others.leading_zeros() / 8;
     // Zeros take the places of the others. Then neighbours are added, each time half as many and twice as wide.
