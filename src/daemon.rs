@@ -42,7 +42,7 @@ use crate::scrape::Scrape;
 use crate::stores::Stores;
 use crate::take_over::{Kept, Successor};
 use crate::threads::{join, spawn};
-use crate::{janitor, logging, medic, notify, reload, sockets, stores, take_over};
+use crate::{janitor, logging, medic, notify, pages, reload, sockets, stores, take_over};
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn serve(file: Option<&Path>) -> ExitCode {
@@ -54,10 +54,7 @@ pub fn serve(file: Option<&Path>) -> ExitCode {
         }
     };
     let level = logging::start(&loaded.config.log);
-    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
-        // It costs memory and nothing else: of each page of 2 MiB only a part is used.
-        tracing::debug!(%error, "huge pages stay as the system has them");
-    }
+    pages::start_small();
     match run(file, &loaded.config, level) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

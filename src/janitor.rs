@@ -18,6 +18,7 @@ use orzo_store::index::Result;
 use orzo_store::{Aggregates, Backlog, Index};
 
 use self::silence::Walk;
+use crate::pages::Pages;
 
 /// Time between two looks at who spoke again; rounds begin at such a look.
 const TICK: Duration = Duration::from_secs(1);
@@ -50,6 +51,7 @@ pub(crate) struct Janitor {
     /// Seen deleted in an earlier round, and when.
     doomed: Option<(Vec<MetricId>, Instant)>,
     walk: Walk,
+    pages: Pages,
 }
 
 impl Janitor {
@@ -62,7 +64,8 @@ impl Janitor {
         clock: fn() -> Timestamp,
     ) -> Self {
         let walk = Walk::starting(clock());
-        Janitor { index, aggregates, backlog, handle, rules, clock, doomed: None, walk }
+        let pages = Pages::default();
+        Janitor { index, aggregates, backlog, handle, rules, clock, doomed: None, walk, pages }
     }
 
     /// Runs until stopped.
@@ -71,6 +74,7 @@ impl Janitor {
         stop.on_request(move || thread.unpark());
         let mut next_round = Instant::now();
         while !stop.requested() {
+            self.pages.look(&self.handle);
             complain("resources that spoke again could not be woken", self.wake());
             if Instant::now() >= next_round {
                 self.round(stop);

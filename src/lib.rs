@@ -16,6 +16,7 @@ mod janitor;
 mod logging;
 mod medic;
 mod notify;
+mod pages;
 mod reload;
 mod scrape;
 pub mod series;

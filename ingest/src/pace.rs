@@ -6,10 +6,12 @@
 
 use std::time::{Duration, Instant};
 
-/// How long to sleep between turns, with the least buffer. What is committed each second need not be read sooner.
+/// How long to sleep between turns. What is committed each second need not be read sooner.
 const NAP: Duration = Duration::from_millis(5);
-/// With a larger one so many times as long, at most.
+/// So many times as long with a larger buffer, at most.
 const NAPS_MAX: u64 = 4;
+/// But only as long as no more gather than the processor's caches hold.
+const GATHERED_MAX: u64 = 256;
 /// Datagrams a second from which naps pay: those that gather in one save a few wake-ups, of listener and shard.
 const NAP_RATE: u64 = 1000;
 /// The rate is taken over so long.
@@ -24,13 +26,13 @@ pub(crate) struct Pace {
     since: Instant,
     /// Datagrams ever received, at that time.
     before: u64,
-    /// Whether enough came lately.
-    pays: bool,
+    /// What came in a second, lately.
+    rate: u64,
 }
 
 impl Pace {
     pub(crate) fn new(now: Instant) -> Self {
-        Pace { since: now, before: 0, pays: false }
+        Pace { since: now, before: 0, rate: 0 }
     }
 
     /// How long to sleep now. `datagrams`: ever received. `buffer_bytes`: the smallest buffer granted. `streams`: whether
@@ -44,13 +46,15 @@ impl Pace {
     ) -> Option<Duration> {
         let elapsed = now.saturating_duration_since(self.since);
         if elapsed >= WINDOW {
-            let expected = NAP_RATE * elapsed.as_micros() as u64 / 1_000_000;
-            self.pays = datagrams - self.before >= expected;
+            self.rate = (datagrams - self.before) * 1_000_000 / elapsed.as_micros() as u64;
             (self.since, self.before) = (now, datagrams);
         }
-        let longest = if streams { 1 } else { NAPS_MAX };
-        let naps = (buffer_bytes / BUFFER_BYTES_MIN).min(longest) as u32;
-        (self.pays && naps > 0).then_some(NAP * naps)
+        if self.rate < NAP_RATE || buffer_bytes < BUFFER_BYTES_MIN {
+            return None;
+        }
+        let gathered = self.rate * NAP.as_micros() as u64 / 1_000_000;
+        let longest = if streams { 1 } else { (GATHERED_MAX / gathered.max(1)).clamp(1, NAPS_MAX) };
+        Some(NAP * (buffer_bytes / BUFFER_BYTES_MIN).min(longest) as u32)
     }
 }
 
@@ -78,6 +82,12 @@ mod tests {
         assert_eq!(nap(2 * NAP_RATE, 3 * BUFFER_BYTES_MIN, false), Some(3 * NAP));
         assert_eq!(nap(2 * NAP_RATE, 99 * BUFFER_BYTES_MIN, false), Some(4 * NAP));
         assert_eq!(nap(2 * NAP_RATE, 99 * BUFFER_BYTES_MIN, true), Some(NAP));
+    }
+
+    #[test]
+    fn no_more_gather_than_the_caches_hold() {
+        let nap = |rate| nap(rate, 99 * BUFFER_BYTES_MIN, false);
+        assert_eq!([5000, 20_000, 50_000, 500_000].map(nap), [4, 2, 1, 1].map(|naps| Some(naps * NAP)));
     }
 
     #[test]
