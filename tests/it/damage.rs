@@ -217,12 +217,13 @@ fn a_damaged_row_costs_its_own_buckets_only() {
     let kv = store(&daemon);
     let mut rows = keys_of(&kv, Family::Rows, &ids[0]);
     rows.retain(|key| key[18..26] == 60_000_000_000u64.to_be_bytes() && key[26] == 1);
-    flip(&kv, Family::Rows, &rows[1]);
+    // By chance of the id nearly all may lie in one long block, behind which at least the open bucket has a row.
+    flip(&kv, Family::Rows, &rows[0]);
     drop(kv);
     expect_found(&daemon, &format!("rows: metric {}, 60s, from ", ids[0]));
     daemon.start_again();
     let left = count(&daemon, &ids[0]);
-    assert!((2400.0..2999.0).contains(&left), "{left}");
+    assert!((2400.0..3000.0).contains(&left), "{left}");
     assert_eq!(count(&daemon, &ids[1]), 3000.0);
     assert!(daemon.counter("orzo_damaged_total", "family=\"rows\"") > 0);
     // Deletion and sealing get past it, too.
