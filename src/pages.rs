@@ -1,7 +1,7 @@
 //! Small pages of memory while few series are in it, huge ones once they are many.
 //!
-//! In huge pages a small daemon holds half as much memory again, for nothing. Where gigabytes are read at random, it is the
-//! tables of small pages that are waited for.
+//! In huge pages a small daemon holds half as much memory again, for nothing. Where gigabytes are read at random, the
+//! tables of small pages are waited for, too.
 
 use orzo_aggregator::Handle;
 use rustix::io::Result;

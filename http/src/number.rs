@@ -15,8 +15,6 @@ pub(crate) struct Plain {
     pub(crate) value: f64,
     /// Bytes that it takes.
     pub(crate) len: usize,
-    /// Whether it has no fraction.
-    pub(crate) is_whole: bool,
 }
 
 /// Reads `-?[0-9]+(\.[0-9]+)?`, the longest there is; what follows is for the caller to look at. `None` for anything
@@ -44,37 +42,17 @@ pub(crate) fn plain(text: &[u8]) -> Option<Plain> {
     }
     // Signed: the conversion is one instruction.
     let magnitude = sum as i64 as f64 / POWERS[places];
-    Some(Plain { value: if start == 1 { -magnitude } else { magnitude }, len, is_whole: places == 0 })
+    Some(Plain { value: if start == 1 { -magnitude } else { magnitude }, len })
 }
 
 /// Reads on: the digits from `at`, behind those of `sum`. More than fit leave nonsense.
 #[inline]
 fn digits(text: &[u8], mut at: usize, mut sum: u64) -> (u64, usize) {
-    while let Some(eight) = text.get(at..).and_then(|rest| rest.first_chunk()).and_then(eight_digits) {
-        sum = sum.wrapping_mul(100_000_000).wrapping_add(eight);
-        at += 8;
-    }
     while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
         sum = sum.wrapping_mul(10).wrapping_add(u64::from(digit));
         at += 1;
     }
     (sum, at)
-}
-
-/// The number that eight digits tell, all at once: neighbours are joined to pairs, pairs to fours, fours to eight.
-#[inline]
-fn eight_digits(text: &[u8; 8]) -> Option<u64> {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let bytes = u64::from_le_bytes(*text);
-    // A digit's upper half is three, and stays so when six is added.
-    let upper = (bytes | bytes.wrapping_add(EACH * 0x06)) & (EACH * 0xf0);
-    if upper != EACH * 0x30 || bytes & (EACH * 0xf0) != EACH * 0x30 {
-        return None;
-    }
-    let digits = bytes - EACH * 0x30;
-    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 
 #[cfg(test)]
@@ -84,12 +62,12 @@ mod tests {
 
     #[test]
     fn what_is_plain() {
-        let read = |text: &str| plain(text.as_bytes()).map(|plain| (plain.value, plain.len, plain.is_whole));
-        assert_eq!(read("12.50, "), Some((12.5, 5, false)));
-        assert_eq!(read("-7}"), Some((-7.0, 2, true)));
-        assert_eq!(read("0"), Some((0.0, 1, true)));
-        assert_eq!(read("0.1.2"), Some((0.1, 3, false)));
-        assert_eq!(read("9007199254740992"), Some((9_007_199_254_740_992.0, 16, true)));
+        let read = |text: &str| plain(text.as_bytes()).map(|plain| (plain.value, plain.len));
+        assert_eq!(read("12.50, "), Some((12.5, 5)));
+        assert_eq!(read("-7}"), Some((-7.0, 2)));
+        assert_eq!(read("0"), Some((0.0, 1)));
+        assert_eq!(read("0.1.2"), Some((0.1, 3)));
+        assert_eq!(read("9007199254740992"), Some((9_007_199_254_740_992.0, 16)));
         for text in ["", "-", ".5", "5.", "-.5", "-0", "-0.0", "9007199254740993", "1234567890123456789", "x"]
         {
             assert_eq!(read(text), None, "{text}");
@@ -99,19 +77,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_is_what_the_library_reads(text in "-?[0-9]{0,20}(\\.[0-9]{0,20})?[e ,}]?") {
-            if let Some(Plain { value, len, is_whole }) = plain(text.as_bytes()) {
+            if let Some(Plain { value, len }) = plain(text.as_bytes()) {
                 let own = &text[..len];
                 prop_assert_eq!(own.parse::<f64>().map(f64::to_bits), Ok(value.to_bits()));
-                prop_assert_eq!(is_whole, !own.contains('.'));
                 prop_assert!(!text[len..].starts_with(|c: char| c.is_ascii_digit()));
-            }
-        }
-
-        #[test]
-        fn eight_digits_are_read_at_once(text in "[0-9]{8}|[/-:]{8}|[0-9]{7}.", noise: [u8; 8]) {
-            for bytes in [text.as_bytes().first_chunk().unwrap(), &noise] {
-                let text = std::str::from_utf8(bytes).ok().filter(|_| bytes.iter().all(u8::is_ascii_digit));
-                prop_assert_eq!(eight_digits(bytes), text.map(|text| text.parse().unwrap()));
             }
         }
 

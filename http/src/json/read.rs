@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn plain_number(&mut self) -> Option<f64> {
         self.next_byte();
         let text = &self.text.as_bytes()[self.at..];
-        let Plain { value, len, .. } = plain(text)?;
+        let Plain { value, len } = plain(text)?;
         let has_zeros = matches!(text, [b'0', b'0'..=b'9', ..] | [b'-', b'0', b'0'..=b'9', ..]);
         if has_zeros || matches!(text.get(len), Some(b'e' | b'E')) {
             return None;

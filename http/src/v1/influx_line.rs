@@ -215,7 +215,7 @@ impl<'a> Cursor<'a> {
         if self.0.starts_with('"') {
             return self.quoted().map(|_| None);
         }
-        if let Some(Plain { value, len, .. }) = plain(self.0.as_bytes())
+        if let Some(Plain { value, len }) = plain(self.0.as_bytes())
             && matches!(self.0.as_bytes().get(len), None | Some(b' ' | b','))
         {
             self.0 = &self.0[len..];

@@ -90,11 +90,9 @@ fn keyword<'a>(text: &'a str, word: &str) -> Option<&'a str> {
 }
 
 fn write(call: &Call<'_>) -> Outcome {
-    let texts = Texts::Lines {
-        resource_type: call.query().all("db").first().copied().unwrap_or(DEFAULT_TYPE).to_owned(),
-        tag: call.request.header(&TAG_HEADER).unwrap_or(DEFAULT_TAG).to_owned(),
-    };
-    let Texts::Lines { resource_type, tag } = &texts else { unreachable!("it is of lines") };
+    let resource_type = call.query().all("db").first().copied().unwrap_or(DEFAULT_TYPE);
+    let tag = call.request.header(&TAG_HEADER).unwrap_or(DEFAULT_TAG);
+    let texts = Texts::Lines { resource_type: resource_type.to_owned(), tag: tag.to_owned() };
     let door = Door { identity: call.identity()?, texts: &texts, revision: call.index().revision() };
     let mut intake = Intake::new(call, door);
     let mut lines =
