@@ -33,6 +33,8 @@ export class Finder {
   #alone: Metric[] = [];
   #truncated = false;
   #loaded = false;
+  /** Whether an answer is awaited, which a second question would only delay. */
+  #looking = false;
   #shown = "";
   #asked = "";
   #abort = new AbortController();
@@ -56,7 +58,8 @@ export class Finder {
       h("div", { class: "search" }, h("label", { for: "search", class: "unseen" }, "Search metrics and resources"), this.#input, this.#type),
       help, this.#summary, this.#list);
     const pause = (): number | null => {
-      if (this.#loaded && this.#count() === 0) return REFRESH_EMPTY_MS;
+      if (this.#looking) return null;
+      if (this.#count() === 0) return REFRESH_EMPTY_MS;
       return this.#count() > REFRESH_MAX ? null : REFRESH_MS;
     };
     this.#ticker = new Ticker(() => this.refresh(), pause);
@@ -67,7 +70,6 @@ export class Finder {
     const type = this.#types.find((one) => one.name === this.#store.view.type);
     return Object.fromEntries(Object.entries(type?.attributes ?? {}).map(([name, { type }]) => [name, type]));
   }
-
 
   stop(): void {
     this.#ticker.stop();
@@ -90,6 +92,7 @@ export class Finder {
     const { view } = this.#store;
     this.#abort.abort();
     const abort = (this.#abort = new AbortController());
+    this.#looking = true;
     try {
       if (this.#types.length === 0) this.#types = await api.resourceTypes();
       this.#asked = this.#question(view);
@@ -104,6 +107,8 @@ export class Finder {
       if (everything) this.#events.found(this.#count() > 0);
     } catch (error) {
       if (!abort.signal.aborted) setText(this.#summary, (error as Error).message);
+    } finally {
+      if (abort === this.#abort) this.#looking = false;
     }
   }
 
