@@ -21,11 +21,19 @@ impl<T> Arena<T> {
         self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
-    pub(crate) fn push(&mut self, item: T) {
+    /// Appends an item and says its number.
+    pub(crate) fn push(&mut self, item: T) -> u32 {
+        let number = u32::try_from(self.len()).expect("a shard has far fewer than 2^32 of anything");
         if self.chunks.last().is_none_or(|last| last.len() == CHUNK) {
             self.chunks.push(Vec::with_capacity(CHUNK));
         }
         self.chunks.last_mut().expect("there is one now").push(item);
+        number
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, index: u32) -> Option<&T> {
+        self.chunks.get(index as usize / CHUNK)?.get(index as usize % CHUNK)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {

@@ -11,7 +11,7 @@ use orzo_store::index::Heard;
 use orzo_store::{Blob, Seq};
 
 use crate::record::Record;
-use crate::series_table::{CheckpointJob, Number};
+use crate::series_table::{CheckpointJob, Number, SeriesRef};
 
 /// Told once what became of a post.
 pub type Ack = Sender<Result<(), PostError>>;
@@ -145,12 +145,22 @@ pub struct Outbox {
     pub forwards: Vec<Pending>,
 }
 
+/// What one blob says.
+#[derive(Debug)]
+pub(crate) struct Lot {
+    pub(crate) partition: Partition,
+    pub(crate) seq: Seq,
+    pub(crate) records: Vec<Pending>,
+    /// Of each record.
+    pub(crate) series: Vec<SeriesRef>,
+}
+
 /// One commit: append the blobs, then apply it, then tell those who wait.
 #[derive(Debug, Default)]
 pub struct Commit {
     /// For the backlog, all or nothing.
     pub blobs: Vec<Blob>,
-    pub(crate) records: Vec<(Partition, Seq, Vec<Pending>)>,
+    pub(crate) lots: Vec<Lot>,
     /// The numbers that the blobs tell, once they are stored.
     pub(crate) numbers: Vec<(MetricId, Number)>,
     /// Who waits.

@@ -6,8 +6,14 @@ use hashbrown::{HashMap, HashSet};
 use orzo_model::MetricId;
 
 /// Folds the halves of an id: the low bits name its partition, and some middle bits say that it is a UUID.
-pub(crate) fn fold(bits: u128) -> u64 {
+fn fold(bits: u128) -> u64 {
     (bits >> 64) as u64 ^ (bits as u64 >> 6)
+}
+
+/// Of an id.
+#[inline]
+pub(crate) fn hash(id: MetricId) -> u64 {
+    fold(id.bits())
 }
 
 /// Takes a key for its own hash.

@@ -6,8 +6,6 @@ pub const BATCHES_PER_TURN: usize = 64;
 pub const COMMANDS_PER_TURN: usize = 256;
 /// Commands that may wait for a shard; past it HTTP answers 503.
 pub const COMMANDS_WAITING: usize = 1024;
-/// Records of one partition whose memory is kept from one commit to the next: 176 bytes each.
-pub const SPARE_RECORDS: usize = 1024;
 /// Series in one checkpoint: large enough that a batch of the store pays, small enough to spread.
 pub const SERIES_PER_CHECKPOINT: usize = 256;
 /// A blob gives out fewer than two to the power of so many numbers: its samples and posts were in memory at a time.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::id_map::IdMap;
 use crate::record::{self, Names, Record};
+use crate::series_table::SeriesRef;
 use crate::shard::{Shard, put};
 
 /// What a recovery found.
@@ -100,7 +101,7 @@ impl Replay<'_> {
             None => self.found.orphans += 1,
             Some(stored) if seq <= stored => {}
             Some(_) => {
-                put(&mut self.shard.series, record, seq, self.now);
+                put(&mut self.shard.series, SeriesRef::NONE, record, seq, self.now);
                 self.found.batches += 1;
             }
         }

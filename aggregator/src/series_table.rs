@@ -8,7 +8,9 @@ use orzo_model::{MetricId, Partition, Partitions, Timestamp};
 use orzo_store::index::Heard;
 use orzo_store::{Position, Seq};
 
-use crate::id_map::IdMap;
+use crate::arena::Arena;
+use crate::id_index::{IdIndex, Place};
+use crate::id_map::hash;
 use crate::limits::{EVICTIONS_PER_TICK, IDLE_NS, SERIES_PER_CHECKPOINT};
 
 struct Dirty {
@@ -54,12 +56,29 @@ impl Number {
     }
 }
 
+/// Where a series was when it was looked up. By the time this is used it may have gone, so that it is always used with
+/// an id, and is no more than a short way to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeriesRef(u32);
+
+impl SeriesRef {
+    /// It was not in memory, or nobody looked.
+    pub(crate) const NONE: SeriesRef = SeriesRef(u32::MAX);
+}
+
 /// A series in memory.
 struct Live {
-    /// Boxed: a table that grows holds up to twice the room for its entries.
-    series: Box<Series>,
+    id: MetricId,
+    /// None: the place is vacant.
+    series: Option<Box<Series>>,
     /// 0: none.
     number: Number,
+}
+
+impl Live {
+    fn is(&self, id: MetricId) -> bool {
+        self.id == id && self.series.is_some()
+    }
 }
 
 #[derive(Default)]
@@ -86,7 +105,10 @@ pub struct CheckpointJob {
 /// Series by id, queues by partition.
 pub(crate) struct SeriesTable {
     partitions: Partitions,
-    series: IdMap<Live>,
+    index: IdIndex,
+    lives: Arena<Live>,
+    /// Indices of vacant places.
+    free: Vec<u32>,
     queues: Vec<Queue>,
     /// In the order in which they were stored.
     clean: VecDeque<Clean>,
@@ -95,56 +117,105 @@ pub(crate) struct SeriesTable {
 impl SeriesTable {
     pub(crate) fn new(partitions: Partitions) -> Self {
         let queues = (0..partitions.count()).map(|_| Queue::default()).collect();
-        SeriesTable { partitions, series: IdMap::default(), queues, clean: VecDeque::new() }
+        SeriesTable {
+            partitions,
+            index: IdIndex::default(),
+            lives: Arena::default(),
+            free: Vec::new(),
+            queues,
+            clean: VecDeque::new(),
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.series.len()
+        self.index.len()
     }
 
     pub(crate) fn dirty_len(&self) -> usize {
         self.queues.iter().map(|queue| queue.dirty.len()).sum()
     }
 
-    pub(crate) fn contains(&self, id: MetricId) -> bool {
-        self.series.contains_key(&id)
+    /// Looks series up: each step for all of them, so that cache misses overlap.
+    pub(crate) fn find_all(&self, ids: impl Iterator<Item = MetricId> + Clone) -> Vec<SeriesRef> {
+        let homes: Vec<Place> = ids.clone().map(|id| self.index.home(hash(id))).collect();
+        let find = |(home, id): (&Place, MetricId)| match home.item(hash(id)) {
+            Some(at) if self.lives[at].is(id) => SeriesRef(at),
+            _ => self.find(id).map_or(SeriesRef::NONE, SeriesRef),
+        };
+        homes.iter().zip(ids).map(find).collect()
+    }
+
+    fn find(&self, id: MetricId) -> Option<u32> {
+        self.index.find(hash(id), |at| self.lives[at].is(id))
+    }
+
+    fn live(&self, found: SeriesRef, id: MetricId) -> Option<&Live> {
+        let near = self.lives.get(found.0).filter(|live| live.is(id));
+        near.or_else(|| self.find(id).map(|at| &self.lives[at]))
+    }
+
+    fn live_mut(&mut self, found: SeriesRef, id: MetricId) -> Option<&mut Live> {
+        let near = self.lives.get(found.0).is_some_and(|live| live.is(id));
+        let at = if near { found.0 } else { self.find(id)? };
+        Some(&mut self.lives[at])
+    }
+
+    pub(crate) fn contains(&self, found: SeriesRef, id: MetricId) -> bool {
+        self.live(found, id).is_some()
     }
 
     pub(crate) fn get(&self, id: MetricId) -> Option<&Series> {
-        self.series.get(&id).map(|live| &*live.series)
+        self.live(SeriesRef::NONE, id)?.series.as_deref()
+    }
+
+    fn get_mut(&mut self, id: MetricId) -> Option<&mut Series> {
+        self.live_mut(SeriesRef::NONE, id)?.series.as_deref_mut()
     }
 
     /// Reads something of all that a change of these series will need: step by step for all of them, so that cache
     /// misses overlap.
-    pub(crate) fn bring_near(&self, ids: impl Iterator<Item = MetricId>) {
-        let series: Vec<&Series> = ids.filter_map(|id| self.get(id)).collect();
+    pub(crate) fn bring_near(&self, found: &[SeriesRef]) {
+        let live = |found: &SeriesRef| self.lives.get(found.0)?.series.as_deref();
+        let series: Vec<&Series> = found.iter().filter_map(live).collect();
         let near = series.iter().fold(0, |near, series| near ^ series.seq());
         black_box(series.iter().fold(near, |near, series| near ^ series.touch_open()));
     }
 
     /// The last batch of a series that is in memory.
     pub(crate) fn heard(&self, id: MetricId) -> Option<Heard> {
-        let (arrived, newest) = self.series.get(&id)?.series.heard();
+        let (arrived, newest) = self.get(id)?.heard();
         Some(Heard { metric: id, arrived, newest })
     }
 
     pub(crate) fn insert(&mut self, id: MetricId, series: Series) {
-        self.series.insert(id, Live { series: Box::new(series), number: Number::default() });
+        let live = Live { id, series: Some(Box::new(series)), number: Number::default() };
+        if let Some(at) = self.find(id) {
+            self.lives[at] = live;
+            return;
+        }
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.lives[at] = live;
+                at
+            }
+            None => self.lives.push(live),
+        };
+        self.index.insert(hash(id), at);
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Series> {
-        self.series.values_mut().map(|live| &mut *live.series)
+        self.lives.iter_mut().filter_map(|live| live.series.as_deref_mut())
     }
 
     /// Changes a series by blob `seq`, and queues it if that made it dirty.
     pub(crate) fn change<T>(
         &mut self,
-        id: MetricId,
+        (found, id): (SeriesRef, MetricId),
         seq: Seq,
         now: Timestamp,
         change: impl FnOnce(&mut Series) -> T,
     ) -> Option<T> {
-        let series = &mut self.series.get_mut(&id)?.series;
+        let series = self.live_mut(found, id)?.series.as_deref_mut()?;
         let was_dirty = series.is_dirty();
         let answer = change(series);
         if !was_dirty && series.is_dirty() {
@@ -155,13 +226,14 @@ impl SeriesTable {
     }
 
     /// The number by which a series is told, if it has one.
-    pub(crate) fn number(&self, id: MetricId) -> Option<Number> {
-        self.series.get(&id).map(|live| live.number).filter(|number| *number != Number::default())
+    pub(crate) fn number(&self, found: SeriesRef, id: MetricId) -> Option<Number> {
+        self.live(found, id).map(|live| live.number).filter(|number| *number != Number::default())
     }
 
     /// A blob that is in the series has told its number. If nothing of it was taken low water may pass that blob.
     pub(crate) fn set_number(&mut self, id: MetricId, number: Number) {
-        if let Some(live) = self.series.get_mut(&id).filter(|live| live.series.is_dirty()) {
+        let dirty = |live: &&mut Live| live.series.as_ref().is_some_and(|series| series.is_dirty());
+        if let Some(live) = self.live_mut(SeriesRef::NONE, id).filter(dirty) {
             live.number = number;
         }
     }
@@ -184,7 +256,10 @@ impl SeriesTable {
 
     /// Drops a series. If it is dirty its place in the queue passes with the next checkpoint.
     pub(crate) fn forget(&mut self, id: MetricId) {
-        self.series.remove(&id);
+        let Some(at) = self.find(id) else { return };
+        self.index.remove(hash(id), at);
+        self.lives[at].series = None;
+        self.free.push(at);
     }
 
     /// When the oldest measure came that no checkpoint has taken.
@@ -210,34 +285,39 @@ impl SeriesTable {
         let low = queue.dirty.front().map_or(queue.last_seq, |dirty| dirty.first_seq - 1);
         queue.low = low;
         let begin = |dirty: &Dirty| {
-            let live = self.series.get_mut(&dirty.id)?;
+            let live = self.live_mut(SeriesRef::NONE, dirty.id)?;
             live.number = Number::default();
-            Some((dirty.id, live.series.begin_checkpoint()?))
+            Some((dirty.id, live.series.as_deref_mut()?.begin_checkpoint()?))
         };
         let series = taken.iter().filter_map(begin).collect();
+        let queue = &mut self.queues[partition.index()];
         queue.in_flight = Some(taken);
         Some(CheckpointJob { partition, series, low })
     }
 
     /// The job of a partition is done. If it failed, its series are dirty again, and the oldest.
     pub(crate) fn end_checkpoint(&mut self, partition: Partition, stored: bool, now: Timestamp) {
-        let queue = &mut self.queues[partition.index()];
-        for taken in queue.in_flight.take().into_iter().flatten().rev() {
-            let id = taken.id;
-            let series = self.series.get_mut(&id).map(|live| &mut live.series);
-            if !stored {
-                if let Some(series) = series {
-                    queue.dirty.retain(|dirty| dirty.id != id);
-                    series.abort_checkpoint();
-                }
-                queue.dirty.push_front(taken);
-            } else if let Some(series) = series {
-                series.end_checkpoint();
-                if !series.is_dirty() {
-                    self.clean.push_back(Clean { id, seq: series.seq(), since: now });
-                }
+        let in_flight = self.queues[partition.index()].in_flight.take();
+        for taken in in_flight.into_iter().flatten().rev() {
+            if stored {
+                self.stored(taken.id, now);
+                continue;
             }
+            let id = taken.id;
+            let is_there = self.get_mut(id).map(Series::abort_checkpoint).is_some();
+            let queue = &mut self.queues[partition.index()];
+            if is_there {
+                queue.dirty.retain(|dirty| dirty.id != id);
+            }
+            queue.dirty.push_front(taken);
         }
+    }
+
+    fn stored(&mut self, id: MetricId, now: Timestamp) {
+        let Some(series) = self.get_mut(id) else { return };
+        series.end_checkpoint();
+        let clean = (!series.is_dirty()).then_some(Clean { id, seq: series.seq(), since: now });
+        self.clean.extend(clean);
     }
 
     /// Lets series go that have been silent since a checkpoint stored all they had, some time ago. They come
@@ -249,7 +329,7 @@ impl SeriesTable {
             // If it has spoken since, there is or will be a later entry.
             let silent = |series: &Series| !series.is_dirty() && series.seq() == clean.seq;
             if self.get(clean.id).is_some_and(silent) {
-                self.series.remove(&clean.id);
+                self.forget(clean.id);
             }
         }
     }

@@ -13,19 +13,19 @@ use orzo_model::series::Series;
 use orzo_model::summary::Wants;
 use orzo_model::{MetricId, Partition, Partitions, Timestamp};
 use orzo_store::index::Heard;
-use orzo_store::{Blob, Position, Seq};
+use orzo_store::{Position, Seq};
 
-use crate::command::{Command, Commit, Hearing, Outbox, Pending, Post, PostError, ReadKey, Resolution};
+use crate::command::{Command, Hearing, Outbox, Pending, Post, ReadKey, Resolution};
 use crate::counters::ShardCounters;
+use crate::gathered::Gathered;
 use crate::gauge::Semantics;
-use crate::id_map::{IdMap, IdSet};
+use crate::id_map::IdSet;
 use crate::limits::{
     COMMIT_INTERVAL_NS, DIRTY_MEASURES, FORGOTTEN_NS, NEWS_MAX, NUMBERS_PER_BLOB_BITS, SILENCE_NS,
-    SPARE_RECORDS,
 };
 use crate::pace::Pace;
-use crate::record::{self, Entry, Payload};
-use crate::series_table::{Number, SeriesTable};
+use crate::record::{self, Payload};
+use crate::series_table::{SeriesRef, SeriesTable};
 use crate::statsd::Statsd;
 
 /// What a shard is made with.
@@ -52,9 +52,7 @@ pub struct Shard {
     statsd: Statsd,
     pub(crate) series: SeriesTable,
     /// Waits for the next commit.
-    pending: Vec<Pending>,
-    /// Memory of commits before.
-    spare: Vec<Vec<Pending>>,
+    gathered: Gathered,
     acks: Vec<crate::command::Ack>,
     /// Of the next blob, by partition.
     next_seq: Vec<Seq>,
@@ -96,8 +94,7 @@ impl Shard {
         Shard {
             statsd: Statsd::new(config.semantics, config.series_max),
             series: SeriesTable::new(config.partitions),
-            pending: Vec::new(),
-            spare: Vec::new(),
+            gathered: Gathered::new(config.partitions),
             acks: Vec::new(),
             next_seq: vec![1; config.partitions.count()],
             next_number: vec![1; config.partitions.count()],
@@ -133,7 +130,7 @@ impl Shard {
     pub fn command(&mut self, command: Command) {
         match command {
             Command::Post(posts, ack) => {
-                self.pending.extend(posts.into_iter().map(posted));
+                posts.into_iter().map(posted).for_each(|pending| self.gathered.push(pending));
                 self.acks.push(ack);
             }
             Command::Read(keys, reply) => {
@@ -149,7 +146,7 @@ impl Shard {
             }
             Command::Forward(records) => {
                 self.unstored += samples_of(&records);
-                self.pending.extend(records);
+                records.into_iter().for_each(|pending| self.gathered.push(pending));
             }
             Command::Forget(ids) => self.forget(&ids),
             Command::PolicyChanged(policy) => {
@@ -208,7 +205,7 @@ impl Shard {
         let ids: IdSet = ids.iter().copied().collect();
         ids.iter().for_each(|id| self.series.forget(*id));
         let mut lost = 0;
-        self.pending.retain(|pending| {
+        self.gathered.retain(|pending| {
             let gone = ids.contains(&pending.record.id);
             lost += if gone { pending.samples } else { 0 };
             !gone
@@ -246,6 +243,7 @@ impl Shard {
             if flush {
                 self.next_flush = next_multiple(now, self.config.flush_interval_ns);
             }
+            self.gathered.let_go();
             self.collect(now, flush);
             self.series.evict(now);
             self.age_forgotten(before, now);
@@ -262,14 +260,18 @@ impl Shard {
     }
 
     fn collect(&mut self, now: Timestamp, flush: bool) {
-        let (partitions, owned) = (self.config.partitions, &self.config.owned);
-        let from = self.pending.len();
-        self.statsd.collect(now, flush, &mut self.pending);
-        self.unstored += samples_of(&self.pending[from..]);
-        if owned.len() < partitions.count() {
-            let is_foreign = |pending: &mut Pending| !owned.contains(&partitions.of(pending.record.id));
-            self.outbox.forwards.extend(self.pending.extract_if(from.., is_foreign));
-        }
+        let Shard { config: ShardConfig { partitions, owned, .. }, gathered, outbox, .. } = self;
+        let owns_all = owned.len() == partitions.count();
+        let mut samples = 0;
+        self.statsd.collect(now, flush, &mut |pending: Pending| {
+            samples += pending.samples;
+            if owns_all || owned.contains(&partitions.of(pending.record.id)) {
+                gathered.push(pending);
+            } else {
+                outbox.forwards.push(pending);
+            }
+        });
+        self.unstored += samples;
     }
 
     fn begin_checkpoints(&mut self, now: Timestamp, all: bool) {
@@ -298,121 +300,6 @@ impl Shard {
         }
     }
 
-    /// Everything gathered for the backlog, if anything was.
-    pub fn commit(&mut self) -> Option<Commit> {
-        if self.pending.is_empty() && self.acks.is_empty() && !self.annul {
-            return None;
-        }
-        let mut spare = std::mem::take(&mut self.spare).into_iter();
-        let mut by_partition: Vec<Vec<Pending>> =
-            self.config.partitions.all().map(|_| spare.next().unwrap_or_default()).collect();
-        let count = self.pending.len();
-        for pending in self.pending.drain(..) {
-            by_partition[self.config.partitions.of(pending.record.id).index()].push(pending);
-        }
-        // As many may come again, but a burst is not remembered for ever.
-        self.pending.shrink_to(2 * count);
-        self.committing = true;
-        let mut commit = Commit { acks: std::mem::take(&mut self.acks), ..Commit::default() };
-        for partition in self.config.partitions.all() {
-            let records = std::mem::take(&mut by_partition[partition.index()]);
-            if !records.is_empty() || self.doubtful.contains(&partition) {
-                let seq = self.next_seq[partition.index()];
-                let bytes = self.encode(partition, &records, &mut commit.numbers);
-                commit.blobs.push(Blob { partition, seq, bytes });
-                commit.records.push((partition, seq, records));
-            }
-        }
-        Some(commit)
-    }
-
-    /// The blob of these records. `numbers` gets what it tells of its series.
-    fn encode(
-        &self,
-        partition: Partition,
-        records: &[Pending],
-        numbers: &mut Vec<(MetricId, Number)>,
-    ) -> Vec<u8> {
-        let mut next = self.next_number[partition.index()];
-        let mut told: IdMap<Number> = IdMap::default();
-        let mut entries = Vec::with_capacity(records.len());
-        for Pending { record, .. } in records {
-            let known = self.series.number(record.id);
-            if let Some(number) = known.filter(|number| number.is_known()) {
-                entries.push(Entry { number: number.get(), named: false, record });
-                continue;
-            }
-            let number = told.entry(record.id).or_insert_with(|| match known {
-                Some(number) => number.told_again(),
-                None => {
-                    next += 1;
-                    Number::told_once(next - 1)
-                }
-            });
-            entries.push(Entry { number: number.get(), named: true, record });
-        }
-        numbers.extend(told);
-        record::encode(entries)
-    }
-
-    /// The commit is in the backlog: puts it in the series. The caller then tells those who wait.
-    pub fn apply(&mut self, commit: &mut Commit, now: Timestamp) {
-        (self.committing, self.annul) = (false, false);
-        self.doubtful.clear();
-        self.counters.commits.add(1);
-        for (partition, seq, mut records) in std::mem::take(&mut commit.records) {
-            self.next_seq[partition.index()] = seq + 1;
-            self.series.bring_near(records.iter().map(|pending| pending.record.id));
-            records.drain(..).for_each(|pending| self.apply_one(seq, pending, now));
-            self.series.appended(partition, seq, now);
-            self.keep_memory(records);
-        }
-        for (id, number) in std::mem::take(&mut commit.numbers) {
-            let next = &mut self.next_number[self.config.partitions.of(id).index()];
-            *next = (*next).max(number.get() + 1);
-            self.series.set_number(id, number);
-        }
-        let bytes: usize = commit.blobs.iter().map(|blob| blob.bytes.len()).sum();
-        self.counters.backlog_bytes.add(bytes as u64);
-        self.publish();
-    }
-
-    /// For the next commit; a burst is not remembered for ever.
-    fn keep_memory(&mut self, mut emptied: Vec<Pending>) {
-        emptied.shrink_to(SPARE_RECORDS);
-        self.spare.push(emptied);
-    }
-
-    fn apply_one(&mut self, seq: Seq, pending: Pending, now: Timestamp) {
-        let Pending { record, policy, samples } = pending;
-        if self.is_forgotten(record.id) {
-            return self.lose(DropReason::MetricDeleted, samples);
-        }
-        if !self.series.contains(record.id) {
-            self.series.insert(record.id, Series::new(record.payload.kind(), policy));
-        }
-        let measures = match &record.payload {
-            Payload::Measures(measures) => measures.len(),
-            Payload::Events(events) => events.len(),
-        };
-        self.raw_since_checkpoint += measures;
-        self.pace.add(record.payload.weight());
-        let Put { refused, returned } = put(&mut self.series, record, seq, now);
-        self.tell(returned);
-        let counters = &self.counters;
-        match (samples, refused) {
-            (0, refused) => {
-                counters.measures_accepted.add((measures - refused) as u64);
-                counters.measures_refused.add(refused as u64);
-            }
-            (samples, 0) => {
-                counters.samples_applied.add(samples);
-                self.unstored -= samples;
-            }
-            (samples, _) => self.lose(DropReason::TooOld, samples),
-        }
-    }
-
     fn lose(&mut self, reason: DropReason, samples: u64) {
         self.counters.drop_samples(reason, samples);
         self.unstored -= samples;
@@ -422,21 +309,6 @@ impl Shard {
     pub fn handed_over(&mut self, samples: u64) {
         self.unstored -= samples;
         self.publish_pending();
-    }
-
-    /// The commit could not be stored, or nobody knows. Says why to those who wait; samples are lost.
-    pub fn reject(&mut self, commit: Commit, why: &PostError) {
-        (self.committing, self.annul) = (false, false);
-        for (partition, _, records) in commit.records {
-            let doubtful = matches!(why, PostError::Failed(_)) && !self.doubtful.contains(&partition);
-            self.doubtful.extend(doubtful.then_some(partition));
-            self.lose(DropReason::StoreFailed, samples_of(&records));
-        }
-        self.publish_pending();
-        for ack in commit.acks {
-            // A client that has gone does not want to know.
-            let _ = ack.send(Err(why.clone()));
-        }
     }
 
     /// What the turn wants done.
@@ -449,7 +321,7 @@ impl Shard {
         self.last_words
             && !self.committing
             && self.doubtful.is_empty()
-            && self.pending.is_empty()
+            && self.gathered.is_empty()
             && self.series.dirty_len() == 0
             && !self.series.in_flight()
             && self.statsd.nothing_waits()
@@ -507,7 +379,13 @@ pub(crate) struct Put {
 }
 
 /// Puts a record in its series.
-pub(crate) fn put(table: &mut SeriesTable, record: record::Record, seq: Seq, now: Timestamp) -> Put {
+pub(crate) fn put(
+    table: &mut SeriesTable,
+    found: SeriesRef,
+    record: record::Record,
+    seq: Seq,
+    now: Timestamp,
+) -> Put {
     let newest = record.payload.newest();
     let put = |series: &mut Series| {
         let silent = now.ns().saturating_sub(series.heard().0.ns()) >= SILENCE_NS;
@@ -520,7 +398,7 @@ pub(crate) fn put(table: &mut SeriesTable, record: record::Record, seq: Seq, now
         };
         Put { refused, returned: silent.then_some(Heard { metric: record.id, arrived: now, newest }) }
     };
-    table.change(record.id, seq, now, put).unwrap_or_default()
+    table.change((found, record.id), seq, now, put).unwrap_or_default()
 }
 
 /// Whether the time has come, or the clock was set back behind the interval before.
@@ -532,6 +410,7 @@ fn next_multiple(now: Timestamp, interval_ns: u64) -> Timestamp {
     Timestamp::saturating_from_ns((now.ns() / interval_ns + 1).saturating_mul(interval_ns))
 }
 
+mod commits;
 mod loading;
 #[cfg(test)]
 mod tests;

@@ -6,16 +6,16 @@ use orzo_model::{Measure, MetricId, SECOND, Timestamp};
 
 use crate::arena::Arena;
 use crate::gauge::Semantics;
-use crate::id_map::fold;
+use crate::id_index::{IdIndex, Place};
+use crate::id_map::hash;
 use crate::limits::SET_MEMBERS;
 use crate::open_events::OpenEventList;
 use crate::slot::{Arrival, Destination, Slot, SlotTail, Value};
-use crate::slot_index::{Place, SlotIndex};
 
 /// Slots by id. A slot keeps its index for as long as it lives.
 #[derive(Default)]
 pub(crate) struct Slots {
-    index: SlotIndex,
+    index: IdIndex,
     slots: Arena<Slot>,
     tails: Arena<SlotTail>,
     /// Indices of vacant slots that nothing refers to any more.
@@ -32,10 +32,6 @@ pub(crate) struct Slots {
     sweep: u32,
 }
 
-fn hash(id: MetricId) -> u64 {
-    fold(id.bits())
-}
-
 impl Slots {
     pub(crate) fn len(&self) -> usize {
         self.index.len()
@@ -50,7 +46,7 @@ impl Slots {
     /// The second.
     #[inline]
     pub(crate) fn find_from(&self, home: Place, id: MetricId) -> Option<u32> {
-        match home.slot(hash(id)) {
+        match home.item(hash(id)) {
             Some(slot) if self.slots[slot].id == id => Some(slot),
             _ => self.find(id),
         }
@@ -79,9 +75,8 @@ impl Slots {
                 index
             }
             None => {
-                self.slots.push(slot);
                 self.tails.push(tail);
-                u32::try_from(self.slots.len() - 1).expect("the series limit is far below 2^32")
+                self.slots.push(slot)
             }
         };
         self.index.insert(hash(sample.id), index);

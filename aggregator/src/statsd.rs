@@ -13,12 +13,12 @@ use smallvec::SmallVec;
 use crate::command::{Name, Pending, Resolution};
 use crate::counters::ShardCounters;
 use crate::gauge::Semantics;
+use crate::id_index::Place;
 use crate::id_map::{IdMap, IdSet};
 use crate::limits::{IDLE_SECONDS, NAMES_PER_ASK, NAMES_WAITING, REFUSAL_NS, SLOTS_PER_SWEEP};
 use crate::open_events::OpenRef;
 use crate::record::{Payload, Record};
 use crate::slot::{Arrival, Destination, Part, Slot, SlotTail, Value, second};
-use crate::slot_index::Place;
 use crate::slots::Slots;
 
 /// A slot, or why there is none.
@@ -160,7 +160,7 @@ impl Statsd {
     }
 
     /// Takes out of the slots what is due: everything the index has answered about.
-    pub(crate) fn collect(&mut self, now: Timestamp, flush: bool, out: &mut Vec<Pending>) {
+    pub(crate) fn collect(&mut self, now: Timestamp, flush: bool, out: &mut impl FnMut(Pending)) {
         self.collect_events(now, out);
         let touched = std::mem::take(&mut self.slots.touched);
         self.collect_from(touched, false, now, out);
@@ -172,7 +172,7 @@ impl Statsd {
         self.slots.drop_silent(second(now), IDLE_SECONDS, SLOTS_PER_SWEEP);
     }
 
-    fn collect_events(&mut self, now: Timestamp, out: &mut Vec<Pending>) {
+    fn collect_events(&mut self, now: Timestamp, out: &mut impl FnMut(Pending)) {
         let mut taken = self.slots.events.take();
         let count = taken.len();
         for events in taken.drain(..) {
@@ -191,12 +191,18 @@ impl Statsd {
             self.waiting -= samples;
             let payload = Payload::Events(SmallVec::from_buf([events.summary]));
             let record = Record { id, back_window: policy.back_window, payload };
-            out.push(Pending { record, policy: policy.clone(), samples });
+            out(Pending { record, policy: policy.clone(), samples });
         }
         self.slots.events.reuse(taken, count);
     }
 
-    fn collect_from(&mut self, touched: Vec<u32>, flushed: bool, now: Timestamp, out: &mut Vec<Pending>) {
+    fn collect_from(
+        &mut self,
+        touched: Vec<u32>,
+        flushed: bool,
+        now: Timestamp,
+        out: &mut impl FnMut(Pending),
+    ) {
         let mut parts: Vec<Part> = Vec::new();
         for index in touched {
             let (slot, tail) = self.slots.get_mut(index);
@@ -215,7 +221,7 @@ impl Statsd {
             for Part { payload, samples } in parts.drain(..) {
                 self.waiting -= samples;
                 let record = Record { id, back_window: policy.back_window, payload };
-                out.push(Pending { record, policy: policy.clone(), samples });
+                out(Pending { record, policy: policy.clone(), samples });
             }
         }
     }

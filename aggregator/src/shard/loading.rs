@@ -7,7 +7,8 @@ use orzo_model::{ArchivePolicy, MetricId};
 use orzo_store::Salvage;
 
 use super::Shard;
-use crate::command::Commit;
+use crate::command::{Commit, Pending};
+use crate::series_table::SeriesRef;
 
 /// A series to load.
 #[derive(Clone, Debug)]
@@ -21,16 +22,17 @@ pub struct Missing {
 impl Shard {
     /// The series of a commit that are not in memory: load them before [`Shard::apply`].
     pub fn missing(&self, commit: &Commit) -> Vec<Missing> {
-        let records = commit.records.iter().flat_map(|(.., records)| records);
-        let wanted = |id: MetricId| !self.series.contains(id) && !self.is_forgotten(id);
-        let records = records.filter(|pending| wanted(pending.record.id));
-        let mut missing: Vec<Missing> = records
-            .map(|pending| Missing {
-                id: pending.record.id,
+        let records = commit.lots.iter().flat_map(|lot| lot.records.iter().zip(&lot.series));
+        let missing = |(pending, found): (&Pending, &SeriesRef)| {
+            let id = pending.record.id;
+            let wanted = !self.series.contains(*found, id) && !self.is_forgotten(id);
+            wanted.then(|| Missing {
+                id,
                 kind: pending.record.payload.kind(),
                 policy: pending.policy.clone(),
             })
-            .collect();
+        };
+        let mut missing: Vec<Missing> = records.filter_map(missing).collect();
         // Stable: the first record of a series says what it is.
         missing.sort_by_key(|missing| missing.id);
         missing.dedup_by_key(|missing| missing.id);

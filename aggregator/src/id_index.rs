@@ -1,12 +1,12 @@
-//! From the id of a series to the index of its slot: a hash table made for looking many up at once.
+//! From an id to the index of what has it, such as a slot: a hash table made for looking many up at once.
 //!
-//! A look-up comes in two steps, so that a batch can take each step for all its samples before the next one: the
+//! A look-up comes in two steps, so that a batch can take each step for all it looks up before the next one: the
 //! misses of a step do not depend on each other, and the processor waits for many at a time. First the place where
-//! an id belongs, then, by whoever has the slots, whether what lies there is the one; nearly always it is.
+//! an id belongs, then, by whoever has the items, whether what lies there is the one; nearly always it is.
 
 /// Open addressing with linear probing. Removing closes the gap, so that no place is lost.
 #[derive(Debug)]
-pub(crate) struct SlotIndex {
+pub(crate) struct IdIndex {
     /// A power of two.
     places: Box<[Place]>,
     len: usize,
@@ -17,29 +17,29 @@ pub(crate) struct SlotIndex {
 pub(crate) struct Place {
     /// The low bits of the hash; the place where it belongs is the lowest of these.
     tag: u32,
-    slot: u32,
+    item: u32,
 }
 
 const PLACES_MIN: usize = 64;
 
 impl Place {
     /// Nothing.
-    pub(crate) const EMPTY: Place = Place { tag: 0, slot: u32::MAX };
+    pub(crate) const EMPTY: Place = Place { tag: 0, item: u32::MAX };
 
-    /// The index of the slot, if the hash may be that of its series.
+    /// The index of the item, if the hash may be that of its id.
     #[inline]
-    pub(crate) fn slot(self, hash: u64) -> Option<u32> {
-        (self.tag == hash as u32 && self != Place::EMPTY).then_some(self.slot)
+    pub(crate) fn item(self, hash: u64) -> Option<u32> {
+        (self.tag == hash as u32 && self != Place::EMPTY).then_some(self.item)
     }
 }
 
-impl Default for SlotIndex {
+impl Default for IdIndex {
     fn default() -> Self {
-        SlotIndex { places: vec![Place::EMPTY; PLACES_MIN].into(), len: 0 }
+        IdIndex { places: vec![Place::EMPTY; PLACES_MIN].into(), len: 0 }
     }
 }
 
-impl SlotIndex {
+impl IdIndex {
     /// How many ids it has.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -51,10 +51,10 @@ impl SlotIndex {
         self.places[self.wrap(hash as usize)]
     }
 
-    /// The index of the slot that `is` the one.
+    /// The index of the item that `is` the one.
     #[inline]
     pub(crate) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
-        self.position(hash, is).map(|at| self.places[at].slot)
+        self.position(hash, is).map(|at| self.places[at].item)
     }
 
     #[inline]
@@ -62,8 +62,8 @@ impl SlotIndex {
         let mut at = self.wrap(hash as usize);
         loop {
             let place = self.places[at];
-            match place.slot(hash) {
-                Some(slot) if is(slot) => return Some(at),
+            match place.item(hash) {
+                Some(item) if is(item) => return Some(at),
                 _ if place == Place::EMPTY => return None,
                 _ => at = self.wrap(at + 1),
             }
@@ -71,14 +71,14 @@ impl SlotIndex {
     }
 
     /// Adds one that is not there.
-    pub(crate) fn insert(&mut self, hash: u64, slot: u32) {
+    pub(crate) fn insert(&mut self, hash: u64, item: u32) {
         // At most three quarters full.
         if 4 * (self.len + 1) > 3 * self.places.len() {
             let grown = vec![Place::EMPTY; 2 * self.places.len()].into();
             let before = std::mem::replace(&mut self.places, grown);
             before.iter().filter(|place| **place != Place::EMPTY).for_each(|place| self.put(*place));
         }
-        self.put(Place { tag: hash as u32, slot });
+        self.put(Place { tag: hash as u32, item });
         self.len += 1;
     }
 
@@ -90,9 +90,9 @@ impl SlotIndex {
         self.places[at] = place;
     }
 
-    /// Removes the one of that slot; says whether it was there.
-    pub(crate) fn remove(&mut self, hash: u64, slot: u32) -> bool {
-        let Some(mut gap) = self.position(hash, |known| known == slot) else { return false };
+    /// Removes that item; says whether it was there.
+    pub(crate) fn remove(&mut self, hash: u64, item: u32) -> bool {
+        let Some(mut gap) = self.position(hash, |known| known == item) else { return false };
         let mut at = gap;
         loop {
             at = self.wrap(at + 1);
@@ -112,9 +112,9 @@ impl SlotIndex {
         true
     }
 
-    /// All slots, in no order.
+    /// All items, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
-        self.places.iter().filter(|place| **place != Place::EMPTY).map(|place| place.slot)
+        self.places.iter().filter(|place| **place != Place::EMPTY).map(|place| place.item)
     }
 
     #[inline]
@@ -131,33 +131,33 @@ mod tests {
     /// Beside a map, with hashes that collide in their tags, in their places, or not at all.
     #[test]
     fn it_is_a_map() {
-        let mut index = SlotIndex::default();
+        let mut index = IdIndex::default();
         let mut twin: BTreeMap<u32, u64> = BTreeMap::new();
         let mut random = 1u64;
         let mut draw = |below: u64| {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (random >> 33) % below
         };
-        for slot in 0..20_000u32 {
+        for item in 0..20_000u32 {
             let hash = match draw(4) {
                 0 => draw(8),
                 1 => draw(8) << 32 | 7,
                 2 => u64::from(u32::MAX) - draw(3),
                 _ => draw(1 << 31) << 7,
             };
-            index.insert(hash, slot);
-            twin.insert(slot, hash);
+            index.insert(hash, item);
+            twin.insert(item, hash);
             while twin.len() > 300 || (draw(3) == 0 && !twin.is_empty()) {
                 let nth = draw(twin.len() as u64) as usize;
-                let (slot, hash) = twin.iter().nth(nth).map(|(slot, hash)| (*slot, *hash)).unwrap();
-                assert!(index.remove(hash, slot));
-                assert!(!index.remove(hash, slot));
-                twin.remove(&slot);
+                let (item, hash) = twin.iter().nth(nth).map(|(item, hash)| (*item, *hash)).unwrap();
+                assert!(index.remove(hash, item));
+                assert!(!index.remove(hash, item));
+                twin.remove(&item);
             }
             assert_eq!(index.len(), twin.len());
-            if slot % 100 == 0 {
-                for (slot, hash) in &twin {
-                    assert_eq!(index.find(*hash, |known| known == *slot), Some(*slot));
+            if item % 100 == 0 {
+                for (item, hash) in &twin {
+                    assert_eq!(index.find(*hash, |known| known == *item), Some(*item));
                     assert_eq!(index.find(*hash, |_| false), None);
                 }
                 let mut all: Vec<u32> = index.iter().collect();
