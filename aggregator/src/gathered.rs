@@ -56,7 +56,9 @@ impl Gathered {
     pub(crate) fn let_go(&mut self) {
         let longest = self.longest[0].max(self.longest[1]);
         self.longest = [0, self.longest[0]];
-        self.lists.iter_mut().for_each(|list| list.shrink_to(2 * longest));
+        // While the store stalls lists wait: they only grow, and would be copied each time.
+        let empty = self.lists.iter_mut().filter(|list| list.is_empty());
+        empty.for_each(|list| list.shrink_to(2 * longest));
     }
 }
 
