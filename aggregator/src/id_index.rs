@@ -1,8 +1,10 @@
 //! From an id to the index of what has it, such as a slot: a hash table made for looking many up at once.
 //!
-//! A look-up comes in two steps, so that a batch can take each step for all it looks up before the next one: the
-//! misses of a step do not depend on each other, and the processor waits for many at a time. First the place where
-//! an id belongs, then, by whoever has the items, whether what lies there is the one; nearly always it is.
+//! A look-up comes in steps, so that a batch can take each step for many before the next one, and what a step needs is
+//! on its way while the others take theirs. First the place where an id belongs, then which item is likely the one, then,
+//! by whoever has the items, whether it is.
+
+use orzo_base::near::bring_near;
 
 /// Open addressing with linear probing. Removing closes the gap, so that no place is lost.
 #[derive(Debug)]
@@ -14,7 +16,7 @@ pub(crate) struct IdIndex {
 
 /// What lies in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+struct Place {
     /// The low bits of the hash; the place where it belongs is the lowest of these.
     tag: u32,
     item: u32,
@@ -24,11 +26,11 @@ const PLACES_MIN: usize = 64;
 
 impl Place {
     /// Nothing.
-    pub(crate) const EMPTY: Place = Place { tag: 0, item: u32::MAX };
+    const EMPTY: Place = Place { tag: 0, item: u32::MAX };
 
     /// The index of the item, if the hash may be that of its id.
     #[inline]
-    pub(crate) fn item(self, hash: u64) -> Option<u32> {
+    fn item(self, hash: u64) -> Option<u32> {
         (self.tag == hash as u32 && self != Place::EMPTY).then_some(self.item)
     }
 }
@@ -45,10 +47,16 @@ impl IdIndex {
         self.len
     }
 
-    /// What lies where the hash belongs.
+    /// The first step: asks for the place where the hash belongs.
     #[inline]
-    pub(crate) fn home(&self, hash: u64) -> Place {
-        self.places[self.wrap(hash as usize)]
+    pub(crate) fn bring_near(&self, hash: u64) {
+        bring_near(&self.places[self.wrap(hash as usize)]);
+    }
+
+    /// The second: the item that is the one unless another has the same tag, which is next to never.
+    #[inline]
+    pub(crate) fn likely(&self, hash: u64) -> Option<u32> {
+        self.find(hash, |_| true)
     }
 
     /// The index of the item that `is` the one.

@@ -2,6 +2,9 @@
 
 /// Batches of samples taken in one turn: 16 384 samples, a few milliseconds.
 pub const BATCHES_PER_TURN: usize = 64;
+/// How many samples later a sample takes the next step of its look-up: long enough for memory to answer, and few enough
+/// that what they bring near together stays in the nearest cache.
+pub const SAMPLES_BETWEEN_STEPS: usize = 8;
 /// Commands taken in one turn.
 pub const COMMANDS_PER_TURN: usize = 256;
 /// Commands that may wait for a shard; past it HTTP answers 503.

@@ -3,6 +3,7 @@
 //! They are summed up second by second, so that a summary never straddles two buckets of a policy with whole
 //! seconds.
 
+use orzo_base::near::bring_near;
 use orzo_model::sample::{Kind, Sample};
 use orzo_model::summary::{Summary, Wants, Weighing};
 use orzo_model::{SECOND, Timestamp};
@@ -61,10 +62,12 @@ impl OpenEventList {
         }
     }
 
-    /// Something of each cache line of a summary; see [`crate::slots::Slots::touch_events`].
+    /// Asks for a summary.
     #[inline]
-    pub(crate) fn peek(&self, open: OpenRef) -> u64 {
-        self.list.get(open.0 as usize).map_or(0, |known| known.summary.touch())
+    pub(crate) fn bring_near(&self, open: OpenRef) {
+        if let Some(known) = self.list.get(open.0 as usize) {
+            bring_near(known);
+        }
     }
 
     /// Takes them all, to be given back empty. Every [`OpenRef`] must be forgotten before the next sample.

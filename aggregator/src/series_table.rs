@@ -1,15 +1,15 @@
 //! The series a shard holds in memory, and which of them are dirty, in the order in which they became so.
 
 use std::collections::VecDeque;
-use std::hint::black_box;
 
+use orzo_base::near::bring_near;
 use orzo_model::series::{Checkpoint, Series};
 use orzo_model::{MetricId, Partition, Partitions, Timestamp};
 use orzo_store::index::Heard;
 use orzo_store::{Position, Seq};
 
 use crate::arena::Arena;
-use crate::id_index::{IdIndex, Place};
+use crate::id_index::IdIndex;
 use crate::id_map::hash;
 use crate::limits::{EVICTIONS_PER_TICK, IDLE_NS, SERIES_PER_CHECKPOINT};
 
@@ -135,14 +135,17 @@ impl SeriesTable {
         self.queues.iter().map(|queue| queue.dirty.len()).sum()
     }
 
-    /// Looks series up: each step for all of them, so that cache misses overlap.
+    /// Looks series up: each step for all of them, so that what the next one needs is near by then.
     pub(crate) fn find_all(&self, ids: impl Iterator<Item = MetricId> + Clone) -> Vec<SeriesRef> {
-        let homes: Vec<Place> = ids.clone().map(|id| self.index.home(hash(id))).collect();
-        let find = |(home, id): (&Place, MetricId)| match home.item(hash(id)) {
-            Some(at) if self.lives[at].is(id) => SeriesRef(at),
-            _ => self.find(id).map_or(SeriesRef::NONE, SeriesRef),
+        ids.clone().for_each(|id| self.index.bring_near(hash(id)));
+        let near = |at: &u32| bring_near(&self.lives[*at]);
+        let likely: Vec<Option<u32>> =
+            ids.clone().map(|id| self.index.likely(hash(id)).inspect(near)).collect();
+        let find = |(likely, id): (Option<u32>, MetricId)| {
+            let found = likely.filter(|at| self.lives[*at].is(id)).or_else(|| self.find(id));
+            found.map_or(SeriesRef::NONE, SeriesRef)
         };
-        homes.iter().zip(ids).map(find).collect()
+        likely.into_iter().zip(ids).map(find).collect()
     }
 
     fn find(&self, id: MetricId) -> Option<u32> {
@@ -172,13 +175,12 @@ impl SeriesTable {
         self.live_mut(SeriesRef::NONE, id)?.series.as_deref_mut()
     }
 
-    /// Reads something of all that a change of these series will need: step by step for all of them, so that cache
-    /// misses overlap.
+    /// Asks for what a change of these series will need: each step for all of them.
     pub(crate) fn bring_near(&self, found: &[SeriesRef]) {
         let live = |found: &SeriesRef| self.lives.get(found.0)?.series.as_deref();
         let series: Vec<&Series> = found.iter().filter_map(live).collect();
-        let near = series.iter().fold(0, |near, series| near ^ series.seq());
-        black_box(series.iter().fold(near, |near, series| near ^ series.touch_open()));
+        series.iter().for_each(|series| bring_near(*series));
+        series.iter().for_each(|series| series.bring_open_near());
     }
 
     /// The last batch of a series that is in memory.

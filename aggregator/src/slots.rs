@@ -1,12 +1,13 @@
 //! The table of a shard's statsd series, and which of them have something to commit.
 
+use orzo_base::near::bring_near;
 use orzo_model::drop_reason::DropReason;
 use orzo_model::sample::{Kind, Sample};
 use orzo_model::{Measure, MetricId, SECOND, Timestamp};
 
 use crate::arena::Arena;
 use crate::gauge::Semantics;
-use crate::id_index::{IdIndex, Place};
+use crate::id_index::IdIndex;
 use crate::id_map::hash;
 use crate::limits::SET_MEMBERS;
 use crate::open_events::OpenEventList;
@@ -37,33 +38,31 @@ impl Slots {
         self.index.len()
     }
 
-    /// The first step of looking a series up.
+    /// The first step of looking a series up; see [`IdIndex`].
     #[inline]
-    pub(crate) fn home(&self, id: MetricId) -> Place {
-        self.index.home(hash(id))
+    pub(crate) fn look_for(&self, id: MetricId) {
+        self.index.bring_near(hash(id));
     }
 
     /// The second.
     #[inline]
-    pub(crate) fn find_from(&self, home: Place, id: MetricId) -> Option<u32> {
-        match home.item(hash(id)) {
-            Some(slot) if self.slots[slot].id == id => Some(slot),
-            _ => self.find(id),
-        }
+    pub(crate) fn likely(&self, id: MetricId) -> Option<u32> {
+        self.index.likely(hash(id)).inspect(|slot| bring_near(&self.slots[*slot]))
     }
 
+    /// The third. Asks for what [`Slots::apply`] will need as well.
     #[inline]
+    pub(crate) fn find_from(&self, likely: Option<u32>, id: MetricId) -> Option<u32> {
+        let found = likely.filter(|slot| self.slots[*slot].id == id).or_else(|| self.find(id))?;
+        if let Value::Events(open) = &self.slots[found].value {
+            self.events.bring_near(*open);
+        }
+        Some(found)
+    }
+
+    #[cold]
     fn find(&self, id: MetricId) -> Option<u32> {
         self.index.find(hash(id), |slot| self.slots[slot].id == id)
-    }
-
-    /// Something of what [`Slots::apply`] will need of this slot, so that it is near by then.
-    #[inline]
-    pub(crate) fn touch_events(&self, slot: u32) -> u64 {
-        match &self.slots[slot].value {
-            Value::Events(open) => self.events.peek(*open),
-            _ => 0,
-        }
     }
 
     pub(crate) fn insert(&mut self, sample: &Sample, name: &[u8], arrived: Timestamp) -> u32 {

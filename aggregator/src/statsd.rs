@@ -1,7 +1,6 @@
 //! The statsd side of a shard: samples into slots, slots into records.
 
 use std::collections::VecDeque;
-use std::hint::black_box;
 use std::sync::Arc;
 
 use orzo_model::batch::{Batch, SAMPLES_PER_BATCH};
@@ -13,9 +12,10 @@ use smallvec::SmallVec;
 use crate::command::{Name, Pending, Resolution};
 use crate::counters::ShardCounters;
 use crate::gauge::Semantics;
-use crate::id_index::Place;
 use crate::id_map::{IdMap, IdSet};
-use crate::limits::{IDLE_SECONDS, NAMES_PER_ASK, NAMES_WAITING, REFUSAL_NS, SLOTS_PER_SWEEP};
+use crate::limits::{
+    IDLE_SECONDS, NAMES_PER_ASK, NAMES_WAITING, REFUSAL_NS, SAMPLES_BETWEEN_STEPS, SLOTS_PER_SWEEP,
+};
 use crate::open_events::OpenRef;
 use crate::record::{Payload, Record};
 use crate::slot::{Arrival, Destination, Part, Slot, SlotTail, Value, second};
@@ -34,8 +34,6 @@ pub(crate) struct Statsd {
     asked: IdMap<u32>,
     /// Series the index refused, why, and when to ask again.
     refused: IdMap<(DropReason, Timestamp)>,
-    homes: Box<[Place; SAMPLES_PER_BATCH]>,
-    found: Box<[Found; SAMPLES_PER_BATCH]>,
     waiting: u64,
 }
 
@@ -48,8 +46,6 @@ impl Statsd {
             unknown: VecDeque::new(),
             asked: IdMap::default(),
             refused: IdMap::default(),
-            homes: Box::new([Place::EMPTY; SAMPLES_PER_BATCH]),
-            found: Box::new([Ok(0); SAMPLES_PER_BATCH]),
             waiting: 0,
         }
     }
@@ -68,25 +64,39 @@ impl Statsd {
         self.waiting == 0
     }
 
-    /// Takes a batch in. Each step for all samples before the next, so that cache misses overlap.
+    /// Takes a batch in. Each sample takes its steps some samples apart, so that what the next step needs is near by then.
     pub(crate) fn samples(&mut self, batch: &Batch, counters: &ShardCounters) {
+        const STEPS: usize = 4;
         let arrived = Arrival::new(batch.arrived());
-        for (home, sample) in self.homes.iter_mut().zip(batch.samples()) {
-            *home = self.slots.home(sample.id);
-        }
-        for (position, (sample, name)) in batch.iter().enumerate() {
-            self.found[position] = match self.slots.find_from(self.homes[position], sample.id) {
-                Some(index) => Ok(index),
-                None => self.admit(sample, name, batch.arrived()),
-            };
-        }
-        let found = self.found[..batch.len()].iter().flatten();
-        black_box(found.fold(0, |near, index| near ^ self.slots.touch_events(*index)));
+        let samples = batch.samples();
+        let mut named = batch.iter();
+        let mut likely = [None; SAMPLES_PER_BATCH];
+        let mut found: [Found; SAMPLES_PER_BATCH] = [Ok(0); SAMPLES_PER_BATCH];
         let mut applied = 0;
-        for (found, sample) in self.found.iter().zip(batch.samples()) {
-            match found.and_then(|index| self.slots.apply(index, sample, arrived, &self.semantics)) {
-                Ok(()) => applied += 1,
-                Err(reason) => counters.drop_samples(reason, 1),
+        for turn in 0..samples.len() + (STEPS - 1) * SAMPLES_BETWEEN_STEPS {
+            let whose =
+                |step: usize| turn.checked_sub(step * SAMPLES_BETWEEN_STEPS).filter(|at| *at < samples.len());
+            if let Some(at) = whose(0) {
+                self.slots.look_for(samples[at].id);
+            }
+            if let Some(at) = whose(1) {
+                likely[at] = self.slots.likely(samples[at].id);
+            }
+            if let Some(at) = whose(2)
+                && let Some((sample, name)) = named.next()
+            {
+                found[at] = match self.slots.find_from(likely[at], sample.id) {
+                    Some(index) => Ok(index),
+                    None => self.admit(sample, name, batch.arrived()),
+                };
+            }
+            if let Some(at) = whose(3) {
+                match found[at]
+                    .and_then(|index| self.slots.apply(index, &samples[at], arrived, &self.semantics))
+                {
+                    Ok(()) => applied += 1,
+                    Err(reason) => counters.drop_samples(reason, 1),
+                }
             }
         }
         self.waiting += applied;

@@ -3,6 +3,8 @@
 //! Only the last bucket of each granularity lies open in memory; those before it, which wait for a checkpoint
 //! or for late events, are kept as they will be stored.
 
+use orzo_base::near::bring_near;
+
 use crate::codec::{Corrupt, Reader, put_varint};
 use crate::column::Column;
 use crate::method::Method;
@@ -150,12 +152,10 @@ impl OpenBuckets {
         }
     }
 
-    /// Something of all that [`OpenBuckets::add`] will need, so that it is near by then.
+    /// Asks for what [`OpenBuckets::add`] will need.
     #[inline]
-    pub fn touch(&self) -> u64 {
-        let first =
-            |lane: &Lane| lane.last.as_ref().map_or(0, |(start, summary)| start.ns() ^ summary.touch());
-        self.lanes.iter().fold(0, |near, lane| near ^ first(lane))
+    pub fn bring_near(&self) {
+        self.lanes.iter().for_each(bring_near);
     }
 
     /// Arrival of the newest event; the epoch if there was none.

@@ -292,13 +292,15 @@ fn changed_bytes(reader: &mut Reader<'_>) -> Result<u64, Corrupt> {
 /// `value` as a decimal with no more places than it needs.
 fn fewest_places(value: f64) -> Option<(u8, i64)> {
     const MOST: u8 = BITS - 1;
+    if let Some(number) = decimal(value, 0) {
+        return Some((0, number));
+    }
     match decimal(value, MOST) {
-        Some(number) if number % 1000 == 0 => Some((0, number / 1000)),
         Some(number) if number % 100 == 0 => Some((1, number / 100)),
         Some(number) if number % 10 == 0 => Some((2, number / 10)),
         Some(number) => Some((MOST, number)),
         // Too large for the most places, perhaps not for fewer.
-        None => (0..MOST).find_map(|places| Some((places, decimal(value, places)?))),
+        None => (1..MOST).find_map(|places| Some((places, decimal(value, places)?))),
     }
 }
 

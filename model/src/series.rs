@@ -132,10 +132,10 @@ impl Series {
         (self.heard, self.heard_newest)
     }
 
-    /// Something of all that the next batch will need, so that it is near by then.
+    /// Asks for what lies elsewhere of all that the next batch will need.
     #[inline]
-    pub fn touch_open(&self) -> u64 {
-        self.open.touch()
+    pub fn bring_open_near(&self) {
+        self.open.bring_near();
     }
 
     /// Its raw measures.

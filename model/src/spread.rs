@@ -21,8 +21,8 @@ pub enum Spread {
 /// Values with their weights, packed as they will be stored: whoever merges or stores them copies bytes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Values {
-    /// How many they are, in [`COUNT_BYTES`], then value and weight of each. A list of bytes and nothing beside, since
-    /// there is one for each series and granularity.
+    /// Value and weight of each, then how many they are, in [`COUNT_BYTES`]. A list of bytes and nothing beside, since
+    /// there is one for each series and granularity; the count at the end, where the next value goes.
     bytes: Vec<u8>,
 }
 
@@ -40,28 +40,32 @@ impl Values {
     }
 
     fn len(&self) -> usize {
-        let count = self.bytes.first_chunk().expect("there are as many from the start");
+        let count = self.bytes.last_chunk().expect("there are as many from the start");
         usize::from(u16::from_le_bytes(*count))
     }
 
-    fn set_len(&mut self, count: usize) {
-        let count = u16::try_from(count).expect("the most that are kept are far below 2^16");
-        self.bytes[..COUNT_BYTES].copy_from_slice(&count.to_le_bytes());
+    fn packed(&self) -> &[u8] {
+        &self.bytes[..self.bytes.len() - COUNT_BYTES]
     }
 
-    fn packed(&self) -> &[u8] {
-        &self.bytes[COUNT_BYTES..]
+    /// Appends so many more, which `put` writes behind those before.
+    #[inline]
+    fn append(&mut self, more: usize, put: impl FnOnce(&mut Vec<u8>)) {
+        let count = u16::try_from(self.len() + more).expect("the most that are kept are far below 2^16");
+        self.bytes.truncate(self.bytes.len() - COUNT_BYTES);
+        put(&mut self.bytes);
+        self.bytes.extend_from_slice(&count.to_le_bytes());
     }
 
     fn push(&mut self, value: f64, weight: f64) {
-        put_number(&mut self.bytes, value);
-        put_number(&mut self.bytes, weight);
-        self.set_len(self.len() + 1);
+        self.append(1, |bytes| {
+            put_number(bytes, value);
+            put_number(bytes, weight);
+        });
     }
 
     fn extend(&mut self, others: &Values) {
-        self.bytes.extend_from_slice(others.packed());
-        self.set_len(self.len() + others.len());
+        self.append(others.len(), |bytes| bytes.extend_from_slice(others.packed()));
     }
 
     /// Value and weight of each.
@@ -113,9 +117,8 @@ impl Values {
         for _ in 0..2 * count {
             number(reader)?;
         }
-        let mut values = Values { bytes: [&[0; COUNT_BYTES], start.until(reader)].concat() };
-        values.set_len(count);
-        Ok(values)
+        let told = u16::try_from(count).map_err(|_| Corrupt)?;
+        Ok(Values { bytes: [start.until(reader), &told.to_le_bytes()].concat() })
     }
 }
 

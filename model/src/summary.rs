@@ -126,12 +126,6 @@ impl Summary {
         self.spread.merge(&other.spread);
     }
 
-    /// Something of each of its cache lines, so that they are near when the next event is added.
-    #[inline]
-    pub fn touch(&self) -> u64 {
-        self.sum.to_bits() ^ self.first.0.ns() ^ self.last.0.ns()
-    }
-
     /// When its first event arrived.
     pub fn at(&self) -> Timestamp {
         self.first.0
