@@ -43,6 +43,10 @@ impl DatagramDoor {
     /// Receives and takes in what is there, a few system calls at most.
     pub(crate) fn read(&mut self, buffers: &mut ReceiveBuffers, intake: &mut Intake) -> Progress {
         let progress = self.receive(buffers, intake);
+        if progress == Progress::More {
+            // Where much comes some may be dropped; of what is dropped at other times a sweep hears.
+            self.settle_kernel_drops(intake);
+        }
         if progress == Progress::Drained
             && let Some(bytes) = self.usual_buffer_bytes.take()
         {
@@ -93,9 +97,9 @@ impl DatagramDoor {
         }
     }
 
-    /// Asks the kernel for drops after which nothing arrived that could have told of them.
+    /// Asks the kernel what it has dropped.
     pub(crate) fn settle_kernel_drops(&mut self, intake: &mut Intake) {
-        // ASSUMES: Linux 4.12 or later. Older kernels tell with the next datagram instead.
+        // ASSUMES: Linux 4.12 or later. Older kernels tell with the next datagram instead; see `socket.rs`.
         if let Ok(drops) = socket_options::kernel_drops(self.socket.as_fd()) {
             self.count_kernel_drops(drops, intake);
         }

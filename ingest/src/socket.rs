@@ -277,10 +277,13 @@ pub(crate) fn set_receive_buffer(socket: &Socket, bytes: usize) -> io::Result<()
     forced.or_else(|_| socket.set_recv_buffer_size(bytes))
 }
 
-/// Asks for the receive buffer, and for the kernel's drop counter.
+/// Asks for the receive buffer, and sees to it that the kernel's drop counter can be read.
 fn prepare_udp(socket: &Socket, endpoint: &Endpoint) -> io::Result<()> {
     set_receive_buffer(socket, endpoint.receive_buffer_bytes)?;
-    if let Err(error) = socket_options::report_drops(socket.as_fd()) {
+    // Asking costs nothing for each datagram, but kernels before 4.12 cannot be asked.
+    if socket_options::kernel_drops(socket.as_fd()).is_err()
+        && let Err(error) = socket_options::report_drops(socket.as_fd())
+    {
         tracing::warn!(%error, "the kernel will not tell what it drops");
     }
     if endpoint.coalesce
