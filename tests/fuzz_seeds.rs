@@ -238,7 +238,10 @@ fn a_window() -> Vec<u8> {
     let methods = MethodSet::from_iter([Method::MEAN]);
     let policy = Arc::new(ArchivePolicy { name: "p".into(), back_window: 1, items, methods });
     let mut series = Series::new(SeriesKind::Sampled, policy);
-    series.insert(1, &mut (0..50).map(|step| Measure { at: at(10 * step), value: step as f64 }).collect());
+    series.insert(
+        1,
+        &mut (0..50).map(|step| Measure { at: at(10 * step), value: step as f64 }).collect::<Vec<_>>(),
+    );
     series.begin_checkpoint().unwrap().window()
 }
 

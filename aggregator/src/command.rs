@@ -6,7 +6,7 @@ use crossbeam::channel::Sender;
 use orzo_model::drop_reason::DropReason;
 use orzo_model::sample::{Flags, Kind};
 use orzo_model::series::SeriesKind;
-use orzo_model::{ArchivePolicy, Column, Granularity, Measure, Method, MetricId, Partition};
+use orzo_model::{ArchivePolicy, Column, Granularity, Measure, Measures, Method, MetricId, Partition};
 use orzo_store::index::Heard;
 use orzo_store::{Blob, Seq};
 
@@ -37,7 +37,7 @@ pub struct Post {
     /// What its values are.
     pub kind: SeriesKind,
     /// One batch.
-    pub measures: Vec<Measure>,
+    pub measures: Measures,
 }
 
 /// Which fresh buckets a reader wants.

@@ -70,8 +70,11 @@ mod tests {
     use orzo_model::MetricId;
 
     fn pending(id: u128) -> Pending {
-        let record =
-            Record { id: MetricId::from_bits(id), back_window: 0, payload: Payload::Measures(vec![]) };
+        let record = Record {
+            id: MetricId::from_bits(id),
+            back_window: 0,
+            payload: Payload::Measures(Default::default()),
+        };
         Pending { record, policy: policy(), samples: 1 }
     }
 

@@ -256,7 +256,8 @@ mod tests {
             })
         };
         let id = MetricId::from_bits(1);
-        let post = move || Post { id, policy: policy(), kind: SeriesKind::Sampled, measures: vec![] };
+        let post =
+            move || Post { id, policy: policy(), kind: SeriesKind::Sampled, measures: Default::default() };
         assert_eq!(asked_in_vain(move |handle| handle.post(vec![post()])), Err(going_down()));
         let key = ReadKey { id, width: Granularity::from_ns(1).unwrap(), method: Method::MEAN };
         assert_eq!(asked_in_vain(move |handle| handle.read(&[key])), [Column::default()]);

@@ -12,7 +12,7 @@ use orzo_model::codec::{Corrupt, Reader, put_varint, seal, unseal};
 use orzo_model::packed::{pack, put_times, read_interleaved, read_times, unpack};
 use orzo_model::series::SeriesKind;
 use orzo_model::summary::{Summary, Wants, Weighing};
-use orzo_model::{Measure, MetricId, Timestamp};
+use orzo_model::{Measure, Measures, MetricId, Timestamp};
 use smallvec::SmallVec;
 
 use crate::id_map::IdMap;
@@ -37,14 +37,14 @@ const VALUES_PER_MEASURE: usize = 8;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
     /// Points of a sampled series, in order of arrival.
-    Measures(Vec<Measure>),
+    Measures(Measures),
     /// Events, summed up; each summary lies within one second. Nearly always there is one, so that it is kept in place.
     Events(SmallVec<[Summary; 1]>),
 }
 
 impl Payload {
     /// What measures that were posted are. Events come without weights.
-    pub fn of(kind: SeriesKind, measures: Vec<Measure>, wants: Wants) -> Self {
+    pub fn of(kind: SeriesKind, measures: Measures, wants: Wants) -> Self {
         let event = |measure: &Measure| Summary::of(measure.at, measure.value, 1.0, Weighing::Event, wants);
         match kind {
             SeriesKind::Sampled => Payload::Measures(measures),
@@ -217,9 +217,13 @@ impl State {
         Ok((number, back_window, payload))
     }
 
-    fn get_measures(&mut self, head: u8, reader: &mut Reader<'_>) -> Result<Vec<Measure>, Corrupt> {
+    fn get_measures(&mut self, head: u8, reader: &mut Reader<'_>) -> Result<Measures, Corrupt> {
         if self.version == VERSION_BEFORE {
-            return if head == 0 { read_interleaved(reader, self.at) } else { Err(Corrupt) };
+            return if head == 0 {
+                read_interleaved(reader, self.at).map(Measures::from)
+            } else {
+                Err(Corrupt)
+            };
         }
         if head & EVENTS != 0 {
             return Err(Corrupt);
@@ -308,7 +312,7 @@ mod tests {
     }
 
     fn measure(id: u128, back_window: u32, value: f64) -> Record {
-        let payload = Payload::Measures(vec![Measure { at: at(5), value }]);
+        let payload = Payload::Measures([Measure { at: at(5), value }].into_iter().collect());
         Record { id: MetricId::from_bits(id), back_window, payload }
     }
 
@@ -337,7 +341,7 @@ mod tests {
         seal(&mut bytes);
         let mut names = Names::default();
         names.learn(&bytes).unwrap();
-        let gauge = Payload::Measures(vec![Measure { at: at(1_000_000), value: 1.5 }]);
+        let gauge = Payload::Measures([Measure { at: at(1_000_000), value: 1.5 }].into_iter().collect());
         let expected = Record { id: MetricId::from_bits(7), back_window: 0, payload: gauge };
         assert_eq!(decode(&bytes, &names), Ok(vec![expected]));
     }
@@ -345,7 +349,7 @@ mod tests {
     /// The example of the description.
     #[test]
     fn a_gauge_takes_four_bytes_and_its_number() {
-        let gauge = Payload::Measures(vec![Measure { at: at(1_000_000), value: 1.5 }]);
+        let gauge = Payload::Measures([Measure { at: at(1_000_000), value: 1.5 }].into_iter().collect());
         let record = Record { id: MetricId::from_bits(7), back_window: 0, payload: gauge };
         let bytes = encode(vec![Entry { number: 5, named: true, record: &record }]);
         let mut expected = vec![4, 5, 1, 0];

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use orzo_model::sample::{Flags, Kind, Sample};
 use orzo_model::summary::Wants;
-use orzo_model::{ArchivePolicy, Measure, MetricId, SECOND, Timestamp};
+use orzo_model::{ArchivePolicy, Measure, Measures, MetricId, SECOND, Timestamp};
 
 use crate::gauge::Gauge;
 use crate::id_map::HashedSet;
@@ -182,7 +182,7 @@ impl Slot {
 
 impl Part {
     fn point(point: Measure, samples: u64) -> Self {
-        Part { payload: Payload::Measures(vec![point]), samples }
+        Part { payload: Payload::Measures(Measures::from_iter([point])), samples }
     }
 }
 

@@ -37,11 +37,11 @@ fn at_rest(set: &str, series: usize, hours: usize, width: u64, methods: &str) ->
     let directory = tempfile::tempdir().expect("a temporary directory");
     let node = Node::start(directory.path(), START);
     let policy = policy(&[width], methods);
-    let post = |index: usize, measures| Post {
+    let post = |index: usize, measures: Vec<orzo_model::Measure>| Post {
         id: MetricId::from_bits(index as u128 * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
         policy: policy.clone(),
         kind: SeriesKind::Sampled,
-        measures,
+        measures: measures.into(),
     };
     (0..series).for_each(|index| node.post(vec![post(index, measures(set, index, hours))]));
     // Long after: everything before it is sealed.

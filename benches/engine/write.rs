@@ -47,7 +47,7 @@ fn feed(all: &[Vec<Measure>], points: usize) {
                     id: *id,
                     policy: policy.clone(),
                     kind: SeriesKind::Sampled,
-                    measures: measures[end.saturating_sub(points)..end].to_vec(),
+                    measures: measures[end.saturating_sub(points)..end].into(),
                 };
                 let posts = ids.iter().zip(series).map(post).collect();
                 scope.spawn(|| node.post(posts));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orzo_model::series::SeriesKind;
-use orzo_model::{ArchivePolicy, Column, Granularity, Measure, Method, MetricId, Timestamp};
+use orzo_model::{ArchivePolicy, Column, Granularity, Measures, Method, MetricId, Timestamp};
 
 /// Measures of one metric in one request: one batch, in the order of the body.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Post {
     /// What its values are.
     pub kind: SeriesKind,
     /// At least one.
-    pub measures: Vec<Measure>,
+    pub measures: Measures,
 }
 
 /// One method of one granularity of one metric.

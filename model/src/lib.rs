@@ -37,4 +37,4 @@ pub use id::{MetricId, Partition, Partitions};
 pub use method::{Formula, Method, MethodSet};
 pub use policy::{ArchivePolicy, Item};
 pub use sample::{Flags, Kind, Names, Profile, Sample, SeriesIds};
-pub use time::{Granularity, Measure, SECOND, Timestamp};
+pub use time::{Granularity, Measure, Measures, SECOND, Timestamp};

@@ -205,6 +205,8 @@ const WAY: u32 = 3;
 const NUMBERS: u8 = 1;
 /// The same of their differences, without the zero bits at the end of all numbers.
 const DIFFERENCES: u8 = 2;
+/// Shorter lists are not worth it.
+const PACKED_MIN: usize = 4;
 /// Longer lists are not told so: what a few bytes make a reader do is bounded.
 const PACKED_MAX: usize = 255;
 
@@ -216,7 +218,7 @@ pub fn pack(out: &mut Vec<u8>, values: &[f64]) -> u8 {
 fn pack_in(places: u8, out: &mut Vec<u8>, values: &[f64]) -> u8 {
     let begin = out.len();
     put_plain(out, places, values);
-    if places == BITS || !(2..=PACKED_MAX).contains(&values.len()) {
+    if places == BITS || !(PACKED_MIN..=PACKED_MAX).contains(&values.len()) {
         return places;
     }
     let number = |value: &f64| nearest(value * POWERS[usize::from(places)]);

@@ -155,7 +155,7 @@ impl Series {
 
     /// [`Series::insert`] by the back window that was in force when the batch came: a replay must accept
     /// what was accepted then, and nothing else.
-    pub fn insert_by(&mut self, back_window: u32, seq: u64, batch: &mut Vec<Measure>) -> Accepted {
+    pub fn insert_by(&mut self, back_window: u32, seq: u64, batch: &mut [Measure]) -> Accepted {
         if back_window == self.policy.back_window {
             return self.insert(seq, batch);
         }
@@ -167,7 +167,7 @@ impl Series {
     }
 
     /// Puts in a batch of measures; see [`Window::insert`]. Into an event series each goes as an event.
-    pub fn insert(&mut self, seq: u64, batch: &mut Vec<Measure>) -> Accepted {
+    pub fn insert(&mut self, seq: u64, batch: &mut [Measure]) -> Accepted {
         self.seq = seq;
         match self.kind {
             SeriesKind::Sampled => self.insert_sampled(batch),
@@ -175,7 +175,7 @@ impl Series {
         }
     }
 
-    fn insert_sampled(&mut self, batch: &mut Vec<Measure>) -> Accepted {
+    fn insert_sampled(&mut self, batch: &mut [Measure]) -> Accepted {
         // The reference recomputes from the oldest measure, even if it is refused, but nothing below the
         // threshold.
         let oldest = batch.iter().map(|measure| measure.at).min();

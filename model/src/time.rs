@@ -3,6 +3,8 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
+use smallvec::SmallVec;
+
 /// Nanoseconds in a second.
 pub const SECOND: u64 = 1_000_000_000;
 
@@ -96,3 +98,6 @@ pub struct Measure {
     /// What; NaN and infinities are legal.
     pub value: f64,
 }
+
+/// One batch of a metric's measures. Of those that come by the thousand most are short, so that these are kept in place.
+pub type Measures = SmallVec<[Measure; 4]>;

@@ -56,15 +56,13 @@ impl Window {
 
     /// Takes a batch in. The threshold is that of before the batch. On equal timestamps the smallest
     /// value of the batch wins (a number wins over NaN), and replaces what the window had.
-    pub fn insert(&mut self, batch: &mut Vec<Measure>, policy: &ArchivePolicy) -> Accepted {
+    pub fn insert(&mut self, batch: &mut [Measure], policy: &ArchivePolicy) -> Accepted {
         let threshold = self.threshold(policy);
-        let before = batch.len();
-        batch.retain(|measure| measure.at >= threshold);
-        let refused = before - batch.len();
         batch.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| order(a.value, b.value)));
-        batch.dedup_by_key(|measure| measure.at);
-        let earliest = batch.first().map(|measure| measure.at);
-        self.points.merge(batch);
+        let refused = batch.partition_point(|measure| measure.at < threshold);
+        let accepted = first_of_each(&mut batch[refused..]);
+        let earliest = accepted.first().map(|measure| measure.at);
+        self.points.merge(accepted);
         if earliest.is_some() {
             self.lowest = [self.lowest, earliest].into_iter().flatten().min();
             self.raise_floor(policy);
@@ -111,6 +109,18 @@ impl Window {
         let lowest = points.first_since(floor);
         Ok(Window { points, floor, lowest })
     }
+}
+
+/// The first of each instant, out of measures in order of time, at their front.
+fn first_of_each(sorted: &mut [Measure]) -> &[Measure] {
+    let mut count = 0;
+    for place in 0..sorted.len() {
+        if count == 0 || sorted[count - 1].at != sorted[place].at {
+            sorted[count] = sorted[place];
+            count += 1;
+        }
+    }
+    &sorted[..count]
 }
 
 /// Ascending by value; NaN after every number.

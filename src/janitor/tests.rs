@@ -120,7 +120,7 @@ fn shard(handle: &Handle) -> Shard {
 
 /// A measure that came, and was made, at this time.
 fn hear(shard: &mut Shard, metric: MetricId, seconds: u64) {
-    let measures = vec![Measure { at: at(seconds), value: 1.0 }];
+    let measures = [Measure { at: at(seconds), value: 1.0 }].into_iter().collect();
     let post = Post { id: metric, policy: Arc::new(policy()), kind: SeriesKind::Sampled, measures };
     shard.command(Command::Post(vec![post], bounded(1).0));
     let mut commit = shard.commit().unwrap();
@@ -202,7 +202,7 @@ fn silence_is_told_from_windows_too() {
     let mut janitor = janitor(kv, rules(), &[]);
     for (metric, seconds) in [(spoken[0], NOW - 100), (quiet[0], NOW - 101)] {
         let mut series = Series::new(SeriesKind::Sampled, Arc::new(policy()));
-        series.insert(1, &mut vec![Measure { at: at(seconds), value: 1.0 }]);
+        series.insert(1, &mut [Measure { at: at(seconds), value: 1.0 }]);
         series.hear(at(seconds), at(seconds));
         let window = series.begin_checkpoint().unwrap().window();
         janitor.backlog.checkpoint(vec![(metric, window)], &[]).unwrap();

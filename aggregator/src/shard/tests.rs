@@ -32,8 +32,12 @@ fn id(number: usize) -> MetricId {
 
 /// Measures of some metrics come and are applied.
 fn post(shard: &mut Shard, now: u64, posts: impl IntoIterator<Item = (usize, Vec<Measure>)>) {
-    let make =
-        |(number, measures)| Post { id: id(number), policy: policy(), kind: SeriesKind::Sampled, measures };
+    let make = |(number, measures): (usize, Vec<Measure>)| Post {
+        id: id(number),
+        policy: policy(),
+        kind: SeriesKind::Sampled,
+        measures: measures.into(),
+    };
     shard.command(Command::Post(posts.into_iter().map(make).collect(), bounded(1).0));
     let mut commit = shard.commit().unwrap();
     shard.apply(&mut commit, at(now));

@@ -156,7 +156,7 @@ impl World {
         let id = self.metrics[metric].id;
         let known = index::metric(&*self.node.index, id).unwrap().expect("it is alive");
         let (policy, kind) = (known.policy.clone(), known.kind());
-        Posted { id, policy, kind, measures: self.measures(metric) }
+        Posted { id, policy, kind, measures: self.measures(metric).into() }
     }
 
     fn send(&mut self, posts: Vec<Posted>) {

@@ -175,7 +175,12 @@ fn allowed(call: &Call<'_>, metric: &Metric) -> Outcome<Target> {
 fn post(call: &Call<'_>, batch: impl Iterator<Item = (Target, Vec<Measure>)>) -> Outcome {
     let posts: Vec<Post> = batch
         .filter(|(_, measures)| !measures.is_empty())
-        .map(|(Target { id, kind, policy }, measures)| Post { metric: id, policy, kind, measures })
+        .map(|(Target { id, kind, policy }, measures)| Post {
+            metric: id,
+            policy,
+            kind,
+            measures: measures.into(),
+        })
         .collect();
     if !posts.is_empty() {
         call.engine().post(posts)?;

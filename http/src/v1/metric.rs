@@ -111,7 +111,7 @@ fn post_measures(call: &Call<'_>, metric: &Metric) -> Outcome {
     let measures = measures.map_err(|problem| Node::root(&Value::Null).invalid(problem.to_string()))?;
     if !measures.is_empty() {
         let (policy, kind) = (metric.policy.clone(), metric.kind());
-        call.engine().post(vec![Post { metric: metric.id, policy, kind, measures }])?;
+        call.engine().post(vec![Post { metric: metric.id, policy, kind, measures: measures.into() }])?;
     }
     Ok(Response::accepted())
 }

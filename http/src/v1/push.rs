@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use orzo_model::metric::Metric;
 use orzo_model::resource::ResourceId;
 use orzo_model::resource_type::{GENERIC, Value as AttributeValue};
-use orzo_model::{Measure, MetricId};
+use orzo_model::{Measure, Measures, MetricId};
 use orzo_store::index::{self, Kind, MetricSpec, NewResource};
 
 use super::metric::MetricTarget;
@@ -158,7 +158,7 @@ fn posts(places: Vec<Option<Target>>, points: &[(Place, Measure)]) -> Vec<Post> 
     let post_of = |(target, count): (Option<Target>, usize)| {
         let Target { id, kind, policy } = target.filter(|_| count > 0)?;
         Some(*by_id.entry(id).or_insert_with(|| {
-            posts.push(Post { metric: id, policy, kind, measures: Vec::with_capacity(count) });
+            posts.push(Post { metric: id, policy, kind, measures: Measures::with_capacity(count) });
             posts.len() - 1
         }))
     };

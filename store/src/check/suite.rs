@@ -92,7 +92,8 @@ impl<K: Kv> Sample<K> {
         let mut series = Series::new(SeriesKind::Sampled, policy.clone());
         for hour in 0..40 {
             let minutes = hour * 60..hour * 60 + if hour == 39 { 1 } else { 60 };
-            let mut measures = minutes.map(|n| Measure { at: at(n * 60), value: n as f64 }).collect();
+            let mut measures: Vec<Measure> =
+                minutes.map(|n| Measure { at: at(n * 60), value: n as f64 }).collect();
             backlog.append(&[blob(hour + 1)]).unwrap();
             series.insert(hour + 1, &mut measures);
             let checkpoint = series.begin_checkpoint().unwrap();
