@@ -1,7 +1,7 @@
 //! Every bound of a shard, and why it is what it is.
 
 /// Batches of samples taken in one turn: 16 384 samples, a few milliseconds.
-pub const BATCHES_PER_TURN: usize = 64;
+pub const BATCHES_PER_TURN: usize = 32;
 /// How many samples later a sample takes the next step of its look-up: long enough for memory to answer, and few enough
 /// that what they bring near together stays in the nearest cache.
 pub const SAMPLES_BETWEEN_STEPS: usize = 8;

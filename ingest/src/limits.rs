@@ -5,7 +5,7 @@ use std::time::Duration;
 use orzo_model::batch::NAME_BYTES_PER_BATCH;
 
 /// Datagrams a listener takes in one system call.
-pub const DATAGRAMS_PER_CALL: usize = 64;
+pub const DATAGRAMS_PER_CALL: usize = 128;
 /// Bytes of the longest datagram: nothing that UDP can carry is cut.
 pub const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// System calls on one socket before others get their turn.

@@ -1,4 +1,4 @@
-//! The pooled unit of hand-over from a listener to a shard: up to 256 samples and their names.
+//! The pooled unit of hand-over from a listener to a shard: up to 512 samples and their names.
 
 use arrayvec::ArrayVec;
 
@@ -6,9 +6,9 @@ use crate::sample::Sample;
 use crate::time::Timestamp;
 
 /// Samples in a full batch.
-pub const SAMPLES_PER_BATCH: usize = 256;
+pub const SAMPLES_PER_BATCH: usize = 512;
 /// Bytes of names in a full batch.
-pub const NAME_BYTES_PER_BATCH: usize = 16 * 1024;
+pub const NAME_BYTES_PER_BATCH: usize = 32 * 1024;
 
 /// Samples of one burst of input, for one shard, with the names that ride along one after another.
 #[derive(Debug)]
