@@ -5,15 +5,13 @@
 //! many lines were not in it that other series speak now; then it begins anew. So lines of more series than it holds
 //! pay for a look, not for being added in vain.
 
-use std::hint::black_box;
-
-use arrayvec::ArrayVec;
 use hashbrown::HashTable;
+use orzo_base::near::bring_near;
 use orzo_model::{Flags, Profile};
 
 use super::line::Common;
 use super::scan;
-use crate::limits::{LINES_PER_STEP, MEMO_LINE_BYTES, MEMO_LINES, MEMO_MISSES, MEMO_TEXT_BYTES};
+use crate::limits::{MEMO_LINE_BYTES, MEMO_LINES, MEMO_MISSES, MEMO_TEXT_BYTES};
 
 /// A line of one group, cut around its values.
 #[derive(Clone, Copy)]
@@ -96,16 +94,14 @@ impl Memo {
         }
     }
 
-    /// Looks at what is known of lines, each step for all of them before the next, so that waits for memory overlap.
+    /// Asks for the texts of lines that are known.
     #[inline]
     pub(super) fn bring_near<'a>(&self, keys: impl Iterator<Item = &'a Key<'a>>) {
         let entry = |key: &Key<'_>| self.entries.find(key.hash, |entry| entry.hash == key.hash);
-        let texts: ArrayVec<&[u8], LINES_PER_STEP> =
-            keys.filter_map(entry).map(|entry| &self.texts[entry.start as usize..]).collect();
-        let near = |text: &&[u8]| {
-            text.iter().step_by(CACHE_LINE).take(TEXT_CACHE_LINES).fold(0, |near, byte| near ^ byte)
-        };
-        black_box(texts.iter().fold(0, |sum, text| sum ^ near(text)));
+        for entry in keys.filter_map(entry) {
+            let text = &self.texts[entry.start as usize..];
+            text.iter().step_by(CACHE_LINE).take(TEXT_CACHE_LINES).for_each(bring_near);
+        }
     }
 
     /// What lines of this text have in common, and where their name begins.
